@@ -1,0 +1,57 @@
+# `make help` lists the commands. Each creates what it needs: nothing has to be installed first but
+# Python 3.11 or newer, and on the second run nothing is installed again.
+
+PYTHON ?= python3
+WORKERS ?= 2
+VENV := .venv
+RUN := $(VENV)/bin/python -m
+PIP := $(RUN) pip --disable-pip-version-check install --quiet
+CORE := $(VENV)/core-installed
+DEV := $(VENV)/dev-installed
+SOURCES := eventsourcing tests tools examples docs $(wildcard benchmarks)
+
+# Node.js comes from the development dependencies, whatever the machine has.
+export PYRIGHT_PYTHON_GLOBAL_NODE := off
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help demo test lint types docs format clean
+
+help: ## List the commands
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
+
+demo: $(CORE) ## Run the example application on a SQLite file
+	@$(RUN) examples.bank
+
+test: lint types docs ## Run every check, then every test on all four backends
+	$(RUN) pytest --cov --numprocesses $(WORKERS) --dist loadscope
+
+lint: $(DEV) ## Check style and format
+	$(RUN) ruff check $(SOURCES)
+	$(RUN) ruff format --check $(SOURCES)
+
+types: $(DEV) ## Check types, with mypy and with pyright
+	$(RUN) mypy $(SOURCES)
+	$(RUN) pyright
+
+docs: $(DEV) ## Build the documentation into docs/_build
+	$(RUN) sphinx -W --keep-going -q -b html docs docs/_build/html
+
+format: $(DEV) ## Format the code
+	$(RUN) ruff check --fix-only $(SOURCES)
+	$(RUN) ruff format $(SOURCES)
+
+clean: ## Remove the virtual environment and all that is generated
+	rm -rf $(VENV) .tox build dist docs/_build *.egg-info htmlcov .coverage .coverage.*
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+$(CORE): pyproject.toml
+	$(PYTHON) -m tools.make_venv $(VENV)
+	$(PIP) --editable .
+	@touch $@
+
+$(DEV): pyproject.toml
+	$(PYTHON) -m tools.make_venv $(VENV)
+	$(PIP) --editable '.[dev]'
+	@touch $(CORE) $@

@@ -1,0 +1,102 @@
+"""Run a server as a child, and end it when the test run is gone, however it went.
+
+The test run cannot clean up after a SIGKILL of its own, so this small process stands between: it
+waits for whichever ends first. It prints the server's process id. `process` starts it.
+"""
+
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.servers.tmpfs import mount_tmpfs
+
+SECONDS_TO_QUIT = 5.0
+
+
+@dataclass(frozen=True)
+class Orders:
+    """What to run, and how to end it.
+
+    Attributes:
+        directory: The server's files, removed if the test run dies.
+        quit_signal: Tells the server to exit at once, leaving nothing behind outside `directory`.
+        small_disk: Where to mount a tmpfs for the server, and its size in bytes.
+    """
+
+    command: list[str]
+    directory: str
+    uid: int
+    gid: int
+    quit_signal: int
+    test_run: int
+    small_disk: tuple[str, int] | None
+
+    def to_json(self) -> str:
+        """Return the orders as one command line argument."""
+        return json.dumps(asdict(self))
+
+
+def main(orders: Orders) -> int:
+    """Run the server until it exits, or the test run does."""
+    test_run = os.pidfd_open(orders.test_run)
+    if os.getppid() != orders.test_run:
+        return 1
+    if orders.small_disk:
+        place, size = orders.small_disk
+        mount_tmpfs(size, Path(place), orders.uid, orders.gid)
+    server = _start(orders)
+    print(server.pid, flush=True)  # noqa: T201
+    ended, _, _ = select.select([test_run, os.pidfd_open(server.pid)], [], [])
+    if test_run in ended:
+        server.send_signal(orders.quit_signal)
+        try:
+            server.wait(SECONDS_TO_QUIT)
+        except subprocess.TimeoutExpired:
+            kill_tree(server.pid)
+        shutil.rmtree(orders.directory, ignore_errors=True)
+    return server.wait()
+
+
+def _start(orders: Orders) -> subprocess.Popen[bytes]:
+    # Only root may change its user; a session of its own keeps Ctrl-C away from the server.
+    account: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        account = {"user": orders.uid, "group": orders.gid, "extra_groups": []}
+    with open(Path(orders.directory, "log"), "ab") as log:
+        return subprocess.Popen(
+            orders.command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=orders.directory,
+            start_new_session=True,
+            **account,
+        )
+
+
+def kill_tree(pid: int) -> None:
+    """Send SIGKILL to a process and its children at one moment, and wait until all are gone."""
+    os.kill(pid, signal.SIGSTOP)  # lest it start another child
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    handles = []
+    for process in [pid, *map(int, children)]:
+        try:
+            handles.append(os.pidfd_open(process))
+        except ProcessLookupError:
+            continue
+    for handle in handles:
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
+    for handle in handles:
+        select.select([handle], [], [])
+        os.close(handle)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Orders(**json.loads(sys.argv[1]))))

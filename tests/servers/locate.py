@@ -1,0 +1,79 @@
+"""Find the programs of a database server on this machine, or fetch the distribution's packages."""
+
+import os
+import pwd
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.debian import library_path, unpacked
+
+# Large libraries that only plug-ins use which no test loads.
+NOT_NEEDED = r"(?!libllvm|libz3|.*perl)"
+
+
+@dataclass(frozen=True)
+class Program:
+    """A server's program, and the directory tree that its own files and libraries are in."""
+
+    path: Path
+    root: Path = Path("/")
+
+    def command(self, *arguments: str | Path, name: str | None = None) -> list[str]:
+        """Return the command that runs it, or its neighbour `name`, with its own libraries."""
+        path = self.path.with_name(name) if name else self.path
+        command = [str(path), *map(str, arguments)]
+        if self.root == Path("/"):
+            return command
+        return ["/usr/bin/env", f"LD_LIBRARY_PATH={library_path(self.root)}", *command]
+
+
+@dataclass(frozen=True)
+class Account:
+    """Whom a server runs as."""
+
+    uid: int
+    gid: int
+
+
+def server_account() -> Account:
+    """Return this process's own account or, for root, that of a user without privileges.
+
+    PostgreSQL refuses to run as root.
+    """
+    if os.getuid() != 0:
+        return Account(os.getuid(), os.getgid())
+    for name in ("postgres", "nobody"):
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return Account(entry.pw_uid, entry.pw_gid)
+    raise LookupError("root needs a user named postgres or nobody to run database servers as")
+
+
+def postgres() -> Program:
+    """Return PostgreSQL's server program, which has ``initdb`` beside it."""
+    places = ["usr/local/pgsql/bin", "usr/lib/postgresql/*/bin", "usr/pgsql-*/bin"]
+    for path in _candidates("postgres", places, Path("/")):
+        if path.with_name("initdb").exists():
+            return Program(path)
+    root = unpacked("postgresql", rf"postgresql-\d+|{NOT_NEEDED}lib.*")
+    return Program(next(_candidates("postgres", places, root)), root)
+
+
+def mariadbd() -> Program:
+    """Return MariaDB's server program."""
+    places = ["usr/local/mysql/bin", "usr/sbin", "usr/libexec"]
+    for path in _candidates("mariadbd", places, Path("/")):
+        return Program(path)
+    root = unpacked("mariadb-server-core", rf"mariadb-server-core|{NOT_NEEDED}lib.*")
+    return Program(next(_candidates("mariadbd", places, root)), root)
+
+
+def _candidates(name: str, places: Sequence[str], root: Path) -> Iterator[Path]:
+    if root == Path("/") and (found := shutil.which(name)):
+        yield Path(found).resolve()
+    for place in places:
+        yield from sorted(root.glob(f"{place}/{name}"), reverse=True)
