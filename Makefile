@@ -8,7 +8,7 @@ RUN := $(VENV)/bin/python -m
 PIP := $(RUN) pip --disable-pip-version-check install --quiet
 CORE := $(VENV)/core-installed
 DEV := $(VENV)/dev-installed
-SOURCES := eventsourcing tests tools examples docs $(wildcard benchmarks)
+SOURCES := eventsourcing tests tools examples docs conftest.py $(wildcard benchmarks)
 
 # Node.js comes from the development dependencies, whatever the machine has.
 export PYRIGHT_PYTHON_GLOBAL_NODE := off

@@ -4,7 +4,7 @@ from importlib.metadata import version as version_of
 
 project = "eventsourcing"
 author = "eventsourcing contributors"
-copyright = f"2026, {author}"  # noqa: A001
+copyright = f"2026, {author}"
 version = release = version_of("eventsourcing")
 
 extensions = [

@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psycopg
+import pymysql
+
 from tests.servers import mariadb, postgresql
 from tests.servers.address import Address
 from tests.servers.process import Server
@@ -62,7 +65,7 @@ def postgresql_backend(address: Address, database: str, server: Server | None = 
         uri=address.uri(database),
         connect_arguments=postgresql.connect_arguments(address, database),
         server=server,
-        _connect=postgresql.psycopg.connect,
+        _connect=psycopg.connect,
     )
 
 
@@ -73,5 +76,5 @@ def mariadb_backend(address: Address, database: str, server: Server | None = Non
         uri=address.uri(database),
         connect_arguments=mariadb.connect_arguments(address, database),
         server=server,
-        _connect=mariadb.pymysql.connect,
+        _connect=pymysql.connect,
     )

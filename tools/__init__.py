@@ -1,1 +1,4 @@
-"""Scripts that set up a checkout. They import the standard library only: nothing is installed when they run."""
+"""Scripts that set up a checkout.
+
+They import the standard library only, because nothing is installed yet when they run.
+"""

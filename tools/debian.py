@@ -49,9 +49,7 @@ def cache_directory() -> Path:
     """
     if os.getuid() == 0:
         return Path("/var/cache/eventsourcing-tests")
-    return Path(
-        os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "eventsourcing-tests"
-    )
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "eventsourcing-tests")
 
 
 def library_path(root: Path) -> str:
@@ -71,9 +69,7 @@ def _fetch(package: str, select: str, work: Path, root: Path) -> None:
     )
     # One unreachable source of several is no reason to stop: what is missing shows in the plan.
     _apt(downloads, *own_state, "update", check=False)
-    plan = _apt(
-        downloads, *own_state, "--simulate", "--no-install-recommends", "install", package
-    )
+    plan = _apt(downloads, *own_state, "--simulate", "--no-install-recommends", "install", package)
     # New packages read "Inst name (version ...)", upgrades "Inst name [installed] (version ...)".
     wanted = [
         name

@@ -15,7 +15,7 @@ from tools.debian import unpacked
 
 def main() -> None:
     """Create the environment named on the command line, unless one that works is there."""
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036
         sys.exit(f"Python 3.11 or newer is needed; {sys.executable} is {sys.version}")
     target = Path(sys.argv[1])
     python = target / "bin/python"
@@ -26,7 +26,7 @@ def main() -> None:
     if not with_pip:
         root = unpacked("python3-pip-whl", "python3-pip-whl")
         (wheel,) = root.glob("usr/share/python-wheels/pip-*.whl")
-        install = [python, wheel / "pip", "install", "--quiet", "--no-index", wheel]
+        install = [str(python), f"{wheel}/pip", "install", "--quiet", "--no-index", str(wheel)]
         subprocess.run(install, check=True)
 
 

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import pytest
 
 from tests.backends import BACKENDS, SQL_BACKENDS, Backend
 from tests.servers.guard import Orders
-from tests.servers.process import Server
 from tests.servers.tmpfs import run_in_tmpfs
 
 

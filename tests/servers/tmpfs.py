@@ -21,7 +21,7 @@ def run_in_tmpfs(
     size: int, directory: Path, command: Sequence[str | Path]
 ) -> subprocess.CompletedProcess[str]:
     """Run `command` with a tmpfs of `size` bytes mounted on `directory`, and return its output."""
-    wrapper = [sys.executable, "-m", "tests.servers.tmpfs", str(size), directory]
+    wrapper = [sys.executable, "-m", "tests.servers.tmpfs", str(size), str(directory)]
     return subprocess.run([*wrapper, *command], capture_output=True, text=True)
 
 
