@@ -23,6 +23,3 @@ myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "description"
 autodoc_default_options = {"members": True, "show-inheritance": True}
-
-# A section may wait for its first page.
-suppress_warnings = ["toc.empty_glob"]
