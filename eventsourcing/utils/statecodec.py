@@ -1,0 +1,239 @@
+"""The stored state of an event: its attributes as one JSON object (stored format, version 1).
+
+A field with a declared type holds that type's natural JSON form (``"price":"10.00"``), which the
+annotation turns back. A value that is not exactly of the declared type stands in general form,
+with its tags, in the reserved sub-object ``"$"``. Fields whose annotation says nothing (Any), and
+further attributes of open states, stand beside them in general form.
+
+There are two ways through each direction. The fast one lets msgspec do the whole state by the
+types, and takes nothing that it could get wrong. The slow one takes the rest, field by field, and
+names what is wrong. Both agree on every text that either one wrote.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any, TypedDict
+
+import msgspec
+
+from eventsourcing.exceptions import DecodeError, EncodeError
+from eventsourcing.utils.transcoding import decode_value, encode_value
+from eventsourcing.utils.typespec import TypeSpec, compile_type
+
+__all__ = ["StateCodec", "dump_json", "load_json"]
+
+_write = msgspec.json.Encoder().encode
+_read = msgspec.json.Decoder().decode
+_typed_dict: Any = TypedDict  # called with fields that no type checker can know
+
+
+class StateCodec:
+    """Writes and reads the states of one event class.
+
+    Args:
+        fields: the resolved annotation of each attribute, by name, in the order of the text.
+        open: whether states may have further attributes, as free-form events do.
+        skip: attributes that are never part of the state, as they have columns of their own.
+
+    Raises:
+        TypeError: an annotation holds a dataclass whose own annotations cannot be resolved.
+    """
+
+    def __init__(
+        self,
+        fields: Mapping[str, Any],
+        open: bool = False,
+        skip: frozenset[str] = frozenset(),
+    ) -> None:
+        self._specs = {name: compile_type(a) for name, a in fields.items() if name not in skip}
+        self._open = open
+        self._skip = skip
+        self._fast = not open and all(spec.wire is not None for spec in self._specs.values())
+        if self._fast:
+            self._prepare()
+
+    def _prepare(self) -> None:
+        """Makes what the fast ways use."""
+        wires = {name: spec.wire for name, spec in self._specs.items()}
+        self._size = len(wires) + len(self._skip)
+        self._pick = _picker(tuple(wires))
+        self._exacts = tuple(spec.exact for spec in self._specs.values() if spec.exact)
+        self._struct = msgspec.defstruct("State", list(wires.items()), gc=False)
+        self._decode_fast = msgspec.json.Decoder(_typed_dict("State", wires)).decode
+        scalar = wires and all(spec.scalar for spec in self._specs.values())
+        # An object of n members has n - 1 commas outside of its strings. All n fields are there
+        # if decoding succeeds, so with no more commas than that there is nothing else.
+        self._commas = len(wires) - 1 if scalar else -1
+
+    def encode(self, values: Mapping[str, Any]) -> str:
+        """Returns the state that holds ``values``: an event's ``__dict__``, for one.
+
+        Raises:
+            EncodeError: a value that cannot be stored, is not what its annotation says, or is
+                missing; an attribute that is unknown, or whose name is not an identifier.
+        """
+        if self._fast and len(values) == self._size:
+            try:
+                picked = self._pick(values)
+                for value, exact in zip(picked, self._exacts, strict=True):
+                    if not exact(value):
+                        break
+                else:
+                    return _write(self._struct(*picked)).decode()
+            except (KeyError, UnicodeEncodeError):
+                pass  # a field is missing; a lone surrogate
+        return self._encode_each(values)
+
+    def decode(self, text: str) -> dict[str, Any]:
+        """Returns the values that ``text`` holds, by name: what was given to :meth:`encode`.
+
+        Raises:
+            DecodeError: the text is damaged, or is not the state of this event class.
+        """
+        if self._fast:
+            try:
+                state: dict[str, Any] = self._decode_fast(text)
+                # Writing it again tells of duplicate and unknown keys, at any depth.
+                if text.count(",") == self._commas or _write(state).decode() == text:
+                    return state
+            except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
+                pass  # values in general form, or something is wrong: the slow way tells
+        return self._decode_each(text)
+
+    # -- the slow ways -------------------------------------------------------------------
+
+    def _encode_each(self, values: Mapping[str, Any]) -> str:
+        state: dict[str, Any] = {}
+        tagged: dict[str, Any] = {}
+        for name, spec in self._specs.items():
+            value = _present(values, name)
+            if spec.exact is not None and spec.exact(value):
+                state[name] = value
+                continue
+            if not spec.check(value):
+                kind = type(value)
+                found = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
+                raise EncodeError(f"{name}: expected {spec.name}, found {found}", field=name)
+            (state if spec.exact is None else tagged)[name] = encode_value(value, name)
+        known = self._specs.keys() | self._skip
+        for name in values:
+            if name not in known:
+                self._allow(name)
+                state[name] = encode_value(values[name], name)
+        if tagged:
+            state["$"] = tagged
+        return dump_json(state)
+
+    def _allow(self, name: str) -> None:
+        if not self._open:
+            raise EncodeError(f"{name}: unknown attribute", field=name)
+        if not name.isidentifier():
+            raise EncodeError("the name of an attribute is not an identifier", field=name)
+
+    def _decode_each(self, text: str) -> dict[str, Any]:
+        state = load_json(text)
+        if type(state) is not dict:
+            raise DecodeError("the state is not a JSON object")
+        tagged = state.pop("$", {})
+        if type(tagged) is not dict or not tagged.keys().isdisjoint(state):
+            raise DecodeError("'$' is not an object of further fields", field="$")
+        data = state | tagged
+        values = {name: _field(name, spec, data) for name, spec in self._specs.items()}
+        for name in data:
+            if name not in self._specs:
+                if not self._open or name in self._skip or not name.isidentifier():
+                    raise DecodeError(f"{name[:80]!r} is not a field", field=name[:80])
+                values[name] = decode_value(data[name], name)
+        return values
+
+
+def _picker(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
+    """Returns what takes the values of these names out of a mapping, or raises KeyError."""
+    if len(names) > 1:
+        return operator.itemgetter(*names)
+    return lambda values: tuple(values[name] for name in names)
+
+
+def _present(values: Mapping[str, Any], name: str) -> Any:
+    try:
+        return values[name]
+    except KeyError:
+        raise EncodeError(f"{name}: missing", field=name) from None
+
+
+def _field(name: str, spec: TypeSpec, data: dict[str, Any]) -> Any:
+    """Returns a field's value from its natural form, or else from its general form.
+
+    The general form is not tied to ``"$"``: a field may have been declared as Any before.
+    """
+    if name not in data:
+        raise DecodeError(f"{name}: missing", field=name)
+    refusal = DecodeError(f"{name}: expected {spec.name}, found another type", field=name)
+    if spec.read is not None:
+        try:
+            return spec.read(data[name])
+        except DecodeError as error:
+            path = name + error.field
+            refusal = DecodeError(f"{path}: {error}", field=path)
+    value = decode_value(data[name], name)
+    if not spec.check(value):
+        raise refusal
+    return value
+
+
+# -- JSON text ---------------------------------------------------------------------------
+
+
+def dump_json(data: Any) -> str:
+    """Returns ``data`` as JSON text without white space, readable: only what must be escaped is.
+
+    Lone surrogates have no UTF-8 form: a text with any is written in ASCII, with escapes.
+    """
+    try:
+        return _write(data).decode()
+    except UnicodeEncodeError:
+        plain = msgspec.to_builtins(data)
+        return json.dumps(plain, allow_nan=False, separators=(",", ":"))
+
+
+def load_json(text: str) -> Any:
+    """Returns what ``text`` says, with duplicate keys and non-finite numbers refused.
+
+    Raises:
+        DecodeError: the text is not such JSON.
+    """
+    try:
+        data = _read(text)
+        if _write(data).decode() == text:  # or else a duplicate key may have been dropped
+            return data
+    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
+        pass  # the slow reader takes lone surrogates as well, and tells what is wrong
+    try:
+        return json.loads(
+            text, object_pairs_hook=_unique, parse_float=_finite, parse_constant=_finite
+        )
+    except DecodeError:
+        raise
+    except json.JSONDecodeError as error:
+        # "from None", here and below: the cause holds the payload.
+        raise DecodeError(f"not JSON: {error.msg} at character {error.pos}") from None
+    except (ValueError, TypeError, RecursionError) as error:
+        raise DecodeError(f"not JSON that can be read ({type(error).__name__})") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) != len(pairs):
+        raise DecodeError("an object has the same key twice")
+    return data
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise DecodeError("a number is not finite")
+    return number
