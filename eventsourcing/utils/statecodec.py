@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import math
 import operator
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypedDict
 
@@ -59,8 +60,9 @@ class StateCodec:
     def _prepare(self) -> None:
         """Makes what the fast ways use."""
         wires = {name: spec.wire for name, spec in self._specs.items()}
-        self._size = len(wires) + len(self._skip)
-        self._pick = _picker(tuple(wires))
+        # The skipped attributes are picked too: with as many attributes as that, there is no other.
+        self._pick = _picker((*wires, *self._skip))
+        self._size, self._width = len(wires) + len(self._skip), len(wires)
         self._exacts = tuple(spec.exact for spec in self._specs.values() if spec.exact)
         self._struct = msgspec.defstruct("State", list(wires.items()), gc=False)
         self._decode_fast = msgspec.json.Decoder(_typed_dict("State", wires)).decode
@@ -79,11 +81,11 @@ class StateCodec:
         if self._fast and len(values) == self._size:
             try:
                 picked = self._pick(values)
-                for value, exact in zip(picked, self._exacts, strict=True):
+                for value, exact in zip(picked, self._exacts):  # noqa: B905 - shortest wins
                     if not exact(value):
                         break
                 else:
-                    return _write(self._struct(*picked)).decode()
+                    return _write(self._struct(*picked[: self._width])).decode()
             except (KeyError, UnicodeEncodeError):
                 pass  # a field is missing; a lone surrogate
         return self._encode_each(values)
@@ -126,7 +128,12 @@ class StateCodec:
                 state[name] = encode_value(values[name], name)
         if tagged:
             state["$"] = tagged
-        return dump_json(state)
+        try:
+            return dump_json(state)
+        except EncodeError:
+            for name, value in (state | tagged).items():
+                _dump_field(name, value)
+            raise
 
     def _allow(self, name: str) -> None:
         if not self._open:
@@ -141,13 +148,15 @@ class StateCodec:
         tagged = state.pop("$", {})
         if type(tagged) is not dict or not tagged.keys().isdisjoint(state):
             raise DecodeError("'$' is not an object of further fields", field="$")
-        data = state | tagged
-        values = {name: _field(name, spec, data) for name, spec in self._specs.items()}
-        for name in data:
+        values = {
+            name: _tagged_field(name, spec, tagged) if name in tagged else _field(name, spec, state)
+            for name, spec in self._specs.items()
+        }
+        for name in state | tagged:
             if name not in self._specs:
-                if not self._open or name in self._skip or not name.isidentifier():
-                    raise DecodeError(f"{name[:80]!r} is not a field", field=name[:80])
-                values[name] = decode_value(data[name], name)
+                if not self._open or name in tagged or name in self._skip:
+                    raise DecodeError(f"{name[:80]}: unknown field", field=name[:80])
+                values[name] = decode_value(state[name], name)
         return values
 
 
@@ -165,23 +174,37 @@ def _present(values: Mapping[str, Any], name: str) -> Any:
         raise EncodeError(f"{name}: missing", field=name) from None
 
 
-def _field(name: str, spec: TypeSpec, data: dict[str, Any]) -> Any:
-    """Returns a field's value from its natural form, or else from its general form.
+def _dump_field(name: str, value: Any) -> None:
+    try:
+        dump_json(value)
+    except EncodeError as error:
+        raise EncodeError(f"{name}: {error}", field=name) from error
 
-    The general form is not tied to ``"$"``: a field may have been declared as Any before.
+
+def _field(name: str, spec: TypeSpec, state: dict[str, Any]) -> Any:
+    """Returns a field's value from its natural form.
+
+    Or else from its general form: it may have been written when the field was declared as Any.
     """
-    if name not in data:
+    if name not in state:
         raise DecodeError(f"{name}: missing", field=name)
-    refusal = DecodeError(f"{name}: expected {spec.name}, found another type", field=name)
-    if spec.read is not None:
-        try:
-            return spec.read(data[name])
-        except DecodeError as error:
-            path = name + error.field
-            refusal = DecodeError(f"{path}: {error}", field=path)
-    value = decode_value(data[name], name)
+    if spec.read is None:
+        return _tagged_field(name, spec, state)
+    try:
+        return spec.read(state[name])
+    except DecodeError as error:
+        path = name + error.field
+        refusal = DecodeError(f"{path}: {error}", field=path)
+    value = decode_value(state[name], name)
     if not spec.check(value):
         raise refusal
+    return value
+
+
+def _tagged_field(name: str, spec: TypeSpec, tagged: dict[str, Any]) -> Any:
+    value = decode_value(tagged[name], name)
+    if not spec.check(value):
+        raise DecodeError(f"{name}: expected {spec.name}, found another type", field=name)
     return value
 
 
@@ -192,12 +215,21 @@ def dump_json(data: Any) -> str:
     """Returns ``data`` as JSON text without white space, readable: only what must be escaped is.
 
     Lone surrogates have no UTF-8 form: a text with any is written in ASCII, with escapes.
+
+    Raises:
+        EncodeError: a string holds both halves of a surrogate pair as two characters, which
+            JSON reads as one.
     """
     try:
         return _write(data).decode()
     except UnicodeEncodeError:
         plain = msgspec.to_builtins(data)
+        if _SPLIT_PAIR.search(json.dumps(plain, ensure_ascii=False)):
+            raise EncodeError("a str with a surrogate pair as two characters") from None
         return json.dumps(plain, allow_nan=False, separators=(",", ":"))
+
+
+_SPLIT_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 
 def load_json(text: str) -> Any:

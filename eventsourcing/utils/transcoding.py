@@ -26,7 +26,7 @@ import operator
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from decimal import Decimal
+from decimal import Context, Decimal
 from fractions import Fraction
 from types import ModuleType
 from typing import Any, NoReturn, TypeVar
@@ -128,9 +128,15 @@ def register_type(
         return {key: _encode(made, _inside(room))}
 
     def decode_registered(data: Any) -> T:
-        value = decode(_decode(data))
+        made = _decode(data)
+        try:
+            value = decode(made)
+        except Exception as error:
+            raise DecodeError(
+                f"the registered decoder of {_name(cls)} raised {_name(type(error))}"
+            ) from error
         if not isinstance(value, cls):
-            raise ValueError("the registered decoder returned another type")
+            raise DecodeError(f"the registered decoder of {_name(cls)} returned another type")
         return value
 
     _REGISTERED[key] = cls
@@ -301,6 +307,10 @@ def _write_base64(value: bytes | bytearray) -> str:
     return base64.b64encode(value).decode("ascii")
 
 
+# str() would follow the caller's context, where the exponent's letter is a setting.
+_write_decimal = Context(capitals=1).to_sci_string
+
+
 def _write_timezone(value: dt.timezone) -> list[Any]:
     offset, *name = value.__getinitargs__()  # type: ignore[attr-defined]
     return [offset.days, offset.seconds, offset.microseconds, *name]
@@ -325,7 +335,7 @@ _ENCODERS: dict[type, Encoder] = {
     int: lambda v, room: v if INT64_MIN <= v <= INT64_MAX else _big_int(v, room),
     float: lambda v, room: v if math.isfinite(v) else _odd_float(v, room),
     UUID: _scalar("$uuid", str, UUID),
-    Decimal: _scalar("$decimal", str, lambda data: Decimal(_typed(data, str))),
+    Decimal: _scalar("$decimal", _write_decimal, lambda data: Decimal(_typed(data, str))),
     bytes: _scalar("$bytes", _write_base64, base64.b64decode),
     bytearray: _scalar("$bytearray", _write_base64, lambda data: bytearray(base64.b64decode(data))),
     dt.date: _scalar("$date", dt.date.isoformat, dt.date.fromisoformat),
@@ -410,6 +420,8 @@ def _decode_dateutil(data: Any) -> Any:
         return tz.tzutc()
     if kind == "tzoffset":
         name, seconds = arguments
+        if name is not None:
+            _typed(name, str)
         return tz.tzoffset(name, dt.timedelta(seconds=_typed(seconds, int)))
     (key,) = arguments
     # gettz() would also open any file that is named by a path.
@@ -533,7 +545,9 @@ def _decode_enum(data: Any) -> Any:
     topic, names = _row(data, 2)
     cls = _resolve(topic, _is_enum)
     try:
-        return cls.__members__[names] if type(names) is str else _flags(cls, _typed(names, list))
+        if type(names) is list and issubclass(cls, enum.Flag):
+            return _flags(cls, names)
+        return cls.__members__[_typed(names, str)]
     except KeyError:
         raise DecodeError(f"{_name(cls)} has no such member") from None
 

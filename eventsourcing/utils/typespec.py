@@ -81,17 +81,19 @@ def compile_type(annotation: Any) -> TypeSpec:
 def _compile(annotation: Any, outer: frozenset[type]) -> TypeSpec:
     """``outer`` are the dataclasses around the annotation; one inside of itself ends there."""
     annotation = _unwrap(annotation)
-    if annotation in _LEAVES:
-        return _LEAVES[annotation]
     origin = typing.get_origin(annotation)
     if origin is not None:
         args = typing.get_args(annotation)
+        if not args and not isinstance(annotation, types.GenericAlias):
+            return _compile(origin, outer)  # typing.List, without arguments
         return _GENERICS.get(origin, _other_generic)(annotation, origin, args, outer)
+    if annotation is Any:
+        return _ANY
     if not isinstance(annotation, type) or getattr(annotation, "_is_protocol", False):
         return TypeSpec(_name(annotation), _anything)
     if typing.is_typeddict(annotation):
         return TypeSpec(_name(annotation), _instance(dict))
-    return _compile_class(annotation, outer)
+    return _LEAVES.get(annotation) or _compile_class(annotation, outer)
 
 
 def _unwrap(annotation: Any) -> Any:
@@ -191,8 +193,8 @@ def _plain(cls: type, *also: type) -> TypeSpec:
     return TypeSpec(_name(cls), _instance(cls, *also), immutable=True)
 
 
+_ANY = TypeSpec("Any", _anything)
 _LEAVES: dict[Any, TypeSpec] = {
-    Any: TypeSpec("Any", _anything),
     object: TypeSpec("object", _anything),
     abc.Callable: TypeSpec("Callable", _anything),
     type(None): _leaf(type(None)),

@@ -1,0 +1,1 @@
+"""The application layer: puts domain and infrastructure together. Imports both."""

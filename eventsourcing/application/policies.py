@@ -1,0 +1,54 @@
+"""What an application does when events are published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from eventsourcing.domain.model.events import DomainEvent, EventWithOriginatorVersion
+from eventsourcing.domain.model.stores import close_store, open_store
+from eventsourcing.infrastructure.eventstore import EventStore
+
+__all__ = ["EventType", "PersistencePolicy"]
+
+EventType: TypeAlias = type[DomainEvent] | tuple[type[DomainEvent], ...]
+
+
+class PersistencePolicy:
+    """Stores published events of the given type, before anybody else sees them.
+
+    Open from when it is made until :meth:`close`.
+
+    Args:
+        event_store: where to.
+        persist_event_type: an event class, or a tuple of several. By default every event that
+            has an originator and a version.
+        name: what errors call it.
+    """
+
+    def __init__(
+        self,
+        event_store: EventStore,
+        persist_event_type: EventType | None = None,
+        name: str = "a persistence policy",
+    ) -> None:
+        self.name = name
+        self.event_store = event_store
+        self.persist_event_type = persist_event_type or EventWithOriginatorVersion
+        open_store(self)
+
+    def accepts(self, event: DomainEvent) -> bool:
+        """Tells whether events such as this one are stored here."""
+        return isinstance(event, self.persist_event_type)
+
+    def store(self, events: Sequence[DomainEvent]) -> None:
+        """Stores all events in one transaction, or raises and stores none."""
+        self.event_store.store(events)
+
+    def when_committed(self, callback: Callable[[], None]) -> None:
+        """Calls back once what this thread stored is committed."""
+        self.event_store.when_committed(callback)
+
+    def close(self) -> None:
+        """Stores no further events. To close it again does nothing."""
+        close_store(self)

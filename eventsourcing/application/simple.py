@@ -1,0 +1,186 @@
+"""An application: one event store, its repository, and the policy that persists events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from eventsourcing.application.policies import EventType, PersistencePolicy
+from eventsourcing.domain.model.aggregate import AggregateRoot
+from eventsourcing.domain.model.entity import publish_pending
+from eventsourcing.domain.model.stores import activate, deactivate
+from eventsourcing.exceptions import (
+    ApplicationClosedError,
+    NoApplicationError,
+    ProgrammingError,
+    WrongApplicationError,
+)
+from eventsourcing.infrastructure.eventsourcedrepository import EventSourcedRepository
+from eventsourcing.infrastructure.eventstore import EventStore
+from eventsourcing.infrastructure.recordmanager import RecordManager
+from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+    from sqlalchemy.orm import Session, scoped_session
+
+    from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemySettings
+
+__all__ = ["SimpleApplication"]
+
+
+class SimpleApplication:
+    """Stores and finds aggregates.
+
+    Use it as a context manager, or call :meth:`close`::
+
+        with SimpleApplication(uri="sqlite:///bank.db") as app:
+            account = Account.create(owner="Ann")
+            account.save()
+            app.repository[account.id]
+
+    May be used from several threads at once, and in a child of a fork, which connects for
+    itself. Where events are stored is said by one of the first four arguments.
+
+    Args:
+        uri: of SQLAlchemy, such as ``sqlite:///bank.db`` or
+            ``postgresql://user:password@host/database``. By default the value of the
+            environment variable ``DB_URI``, else ``sqlite:///:memory:``.
+        session: a ``Session``, ``scoped_session`` or ``Connection`` of the caller's: events are
+            written in its transaction, which is the caller's to commit.
+        engine: an ``Engine`` of the caller's.
+        record_manager: anything else that keeps items, such as a ``MemoryRecordManager``.
+        settings: further settings of the connection, instead of ``uri``.
+        persist_event_type: the event class or classes to store; all that have an originator
+            and a version by default.
+        setup_table: whether to create the table if it does not exist.
+        table_name, schema: of the table of events. Plain identifiers.
+        topic_prefixes: packages from which classes that stored rows name may be imported, where
+            they are not imported yet. None by default.
+        name: what errors call the application; its class by default.
+
+    Raises:
+        ProgrammingError: the arguments cannot be used.
+        PersistenceError: the table cannot be created.
+    """
+
+    def __init__(
+        self,
+        uri: str | None = None,
+        session: Session | scoped_session[Session] | Connection | None = None,
+        *,
+        engine: Engine | None = None,
+        record_manager: RecordManager | None = None,
+        settings: SQLAlchemySettings | None = None,
+        persist_event_type: EventType | None = None,
+        setup_table: bool = True,
+        table_name: str = "stored_events",
+        schema: str | None = None,
+        topic_prefixes: Iterable[str] = (),
+        name: str | None = None,
+    ) -> None:
+        places = (uri, session, engine, record_manager, settings)
+        if sum(place is not None for place in places) > 1:
+            raise ProgrammingError("give one of: uri, session, engine, record_manager, settings")
+        if record_manager is None:
+            record_manager = _sql_record_manager(
+                uri, session, engine, settings, table_name, schema, setup_table
+            )
+        mapper = SequencedItemMapper(record_manager.item_class, topic_prefixes)
+        self.name = name or f"{type(self).__qualname__} at {id(self):#x}"
+        self.event_store = EventStore(record_manager, mapper)
+        self.persistence_policy = PersistencePolicy(
+            self.event_store, persist_event_type, self.name
+        )
+        self.repository = EventSourcedRepository(self.event_store, home=self.persistence_policy)
+        self._is_closed = False
+
+    def save(self, *aggregates: AggregateRoot) -> None:
+        """Stores the pending events of all aggregates in one transaction.
+
+        They are stored in the order of the arguments. Those that have none are passed over.
+
+        Raises:
+            WrongApplicationError: an aggregate belongs to another application.
+            ConcurrencyError, NoApplicationError, EncodeError, PersistenceError, SubscriberError:
+                as :meth:`AggregateRoot.save`. None is stored then, except with SubscriberError.
+        """
+        self._check_open()
+        changed = [a for a in dict.fromkeys(aggregates) if a.pending_events]
+        for aggregate in changed:
+            self._check_mine(aggregate)
+        if changed:
+            publish_pending(changed, self.persistence_policy)
+
+    def close(self) -> None:
+        """Closes the application and the connections it made. Again does nothing."""
+        if not self._is_closed:
+            self._is_closed = True
+            self.persistence_policy.close()
+            self.event_store.close()
+
+    def __enter__(self) -> Self:
+        """Makes this the innermost active application of this thread or task."""
+        self._check_open()
+        activate(self.persistence_policy)
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Closes the application."""
+        deactivate(self.persistence_policy)
+        self.close()
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise ApplicationClosedError(f"{self.name} has been closed")
+
+    def _check_mine(self, aggregate: AggregateRoot) -> None:
+        if not isinstance(aggregate, AggregateRoot):
+            raise ProgrammingError(f"save() takes aggregates, not {type(aggregate).__qualname__}")
+        home = aggregate._home
+        if home is not None and home is not self.persistence_policy:
+            raise WrongApplicationError(
+                f"{type(aggregate).__qualname__} {aggregate.id!r} belongs to {home.name},"
+                f" not to {self.name}"
+            )
+        if not all(map(self.persistence_policy.accepts, aggregate.pending_events)):
+            raise NoApplicationError(
+                f"{self.name} does not store all events of {type(aggregate).__qualname__}"
+                f" {aggregate.id!r}; see persist_event_type"
+            )
+
+
+def _sql_record_manager(
+    uri: str | None,
+    session: Any,
+    engine: Any,
+    settings: SQLAlchemySettings | None,
+    table_name: str,
+    schema: str | None,
+    setup_table: bool,
+) -> RecordManager:
+    from eventsourcing.infrastructure.sqlalchemy.datastore import (
+        SQLAlchemyDatastore,
+        SQLAlchemySettings,
+    )
+    from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
+    from eventsourcing.infrastructure.sqlalchemy.tables import stored_events_table
+
+    table = stored_events_table(table_name, schema)
+    if session is None and engine is None and settings is None:
+        settings = SQLAlchemySettings(uri=uri)
+    datastore = SQLAlchemyDatastore(settings, engine=engine, session=session)
+    manager = SQLAlchemyRecordManager(datastore, table)
+    if setup_table:
+        try:
+            manager.setup_table()
+        except BaseException:
+            manager.close()
+            raise
+    return manager

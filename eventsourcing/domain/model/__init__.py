@@ -1,0 +1,1 @@
+"""Building blocks of a domain model. Part of the domain layer."""

@@ -1,0 +1,171 @@
+"""Decorators for models, subscribers and commands."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from functools import singledispatch, wraps
+from types import FunctionType
+from typing import Any, Generic, ParamSpec, TypeVar, overload
+
+from eventsourcing.domain.model.entityevents import command
+from eventsourcing.domain.model.events import DomainEvent, subscribe
+from eventsourcing.exceptions import ProgrammingError
+
+__all__ = ["attribute", "event", "mutator", "retry", "subscribe_to"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+V = TypeVar("V")
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def event(name: str | type[DomainEvent]) -> Callable[[Callable[P, None]], Callable[P, None]]:
+    """Makes one method command, event class and mutator::
+
+        @event("Deposited")                       # makes the event class Account.Deposited
+        def deposit(self, amount: Decimal) -> None:
+            self.balance += amount
+
+    Calling the method makes an event with a typed field for each parameter, and the event runs
+    the body: now, and each time the aggregate is loaded. So the body must depend on nothing
+    but the aggregate and its arguments. If it raises, there is no event.
+
+    Args:
+        name: the name of the event class, or an event class that stands in the class body
+            (then its fields must be the method's parameters, and type checkers see it).
+
+    Raises:
+        ProgrammingError: the name is no identifier, or a parameter cannot be a field.
+    """
+    if not isinstance(name, type) and not (isinstance(name, str) and name.isidentifier()):
+        raise ProgrammingError('@event takes the name of an event class, as in @event("Deposited")')
+
+    def decorate(body: Callable[P, None]) -> Callable[P, None]:
+        if not isinstance(body, FunctionType):
+            raise ProgrammingError("@event goes onto a plain method, below other decorators")
+        return command(body, name)
+
+    return decorate
+
+
+class attribute(Generic[V]):  # noqa: N801  (used as a decorator)
+    """An attribute of an entity that is set by an ``AttributeChanged`` event::
+
+        @attribute
+        def name(self) -> str:
+            '''The name; empty until it is set.'''
+            return ""
+
+        person.name = "Ann"       # triggers an event
+
+    The body gives the value until the first one is set.
+    """
+
+    def __init__(self, getter: Callable[[Any], V]) -> None:
+        self._getter = getter
+        self._name = getter.__name__
+        self.__doc__ = getter.__doc__
+
+    @overload
+    def __get__(self, obj: None, owner: type) -> attribute[V]: ...
+    @overload
+    def __get__(self, obj: Any, owner: type) -> V: ...
+    def __get__(self, obj: Any, owner: type) -> attribute[V] | V:
+        if obj is None:
+            return self
+        value: V = obj.__dict__[self._name] if self._name in obj.__dict__ else self._getter(obj)
+        return value
+
+    def __set__(self, obj: Any, value: V) -> None:
+        if obj._applying is None:
+            obj.change_attribute(name=self._name, value=value)
+        else:
+            obj.__dict__[self._name] = value
+
+
+def subscribe_to(*event_classes: type[DomainEvent]) -> Callable[[F], F]:
+    """Subscribes the function to events of the given classes (of any class if none is given).
+
+    Undone by ``unsubscribe(function, function.predicate)``.
+    """
+
+    def decorate(handler: F) -> F:
+        def predicate(event: DomainEvent) -> bool:
+            return isinstance(event, event_classes or DomainEvent)
+
+        subscribe(handler, predicate)
+        handler.predicate = predicate  # type: ignore[attr-defined]
+        return handler
+
+    return decorate
+
+
+def mutator(function: Callable[[Any, Any], R]) -> Any:
+    """Makes a function of (initial state, event) that has a case for each class of event::
+
+        @mutator
+        def mutate(initial, event):
+            raise NotImplementedError(type(event))
+
+        @mutate.register(Account.Created)
+        def _(initial, event):
+            ...
+
+    Works like :func:`functools.singledispatch`, but by the class of the last argument, so
+    that it fits ``functools.reduce`` and the repository's ``mutator_func``.
+    """
+    dispatcher = singledispatch(function)
+
+    @wraps(function)
+    def dispatch(*args: Any) -> R:
+        return dispatcher.dispatch(type(args[-1]))(*args)
+
+    dispatch.register = dispatcher.register  # type: ignore[attr-defined]
+    return dispatch
+
+
+def retry(
+    exceptions: type[Exception] | tuple[type[Exception], ...] = Exception,
+    max_retries: int = 3,
+    wait: float = 0.01,
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Repeats a command that failed, such as one that lost a race::
+
+        @retry(ConcurrencyError, max_retries=5, wait=0.01)
+        def withdraw(app, account_id, amount):
+            account = app.repository[account_id]     # afresh each time
+            account.withdraw(amount)
+            account.save()
+
+    Before the n-th repetition it sleeps a random time between 0 and ``wait * 2**(n - 1)``
+    seconds ("full jitter", Brooker 2015), so that rivals do not meet again.
+
+    Args:
+        exceptions: what to repeat after. Anything else is raised at once.
+        max_retries: how often to repeat; 0 for never. Then the last error is raised.
+        wait: seconds; 0 for no delay.
+
+    Raises:
+        ProgrammingError: ``max_retries`` or ``wait`` is negative, or ``exceptions`` no class.
+    """
+    classes = exceptions if isinstance(exceptions, tuple) else (exceptions,)
+    if not all(isinstance(c, type) and issubclass(c, BaseException) for c in classes):
+        raise ProgrammingError("@retry takes exception classes, as in @retry(ConcurrencyError)")
+    if max_retries < 0 or wait < 0:
+        raise ProgrammingError("max_retries and wait cannot be negative")
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @wraps(function)
+        def repeated(*args: P.args, **kwargs: P.kwargs) -> R:
+            for retries in range(max_retries):
+                try:
+                    return function(*args, **kwargs)
+                except exceptions:
+                    time.sleep(random.uniform(0, wait * 2**retries))  # noqa: S311
+            return function(*args, **kwargs)
+
+        return repeated
+
+    return decorate

@@ -1,0 +1,142 @@
+"""Gives each entity class its own event classes. Part of the domain layer.
+
+Made here: the nested ``Event``, ``Created``, ``AttributeChanged`` and ``Discarded`` that a class
+did not write, and the event classes of methods in the short style (``@event("Deposited")``).
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from functools import lru_cache, wraps
+from inspect import signature
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
+
+from eventsourcing.domain.model.events import DomainEvent, event_classes
+from eventsourcing.domain.model.eventschema import parameters_of
+from eventsourcing.exceptions import EventFieldError, ProgrammingError
+
+if TYPE_CHECKING:
+    from eventsourcing.domain.model.entity import DomainEntity
+
+__all__ = ["command", "define_events", "init_parameters"]
+
+_STANDARD = ("Event", "Created", "AttributeChanged", "Discarded")
+
+
+def define_events(cls: type[DomainEntity]) -> None:
+    """Adds to ``cls`` the nested event classes that it lacks, and names them after it."""
+    for name in _STANDARD:
+        inherited: Any = getattr(cls, name)
+        if name not in vars(cls):
+            bases = (inherited,) if name == "Event" else (cls.Event, inherited)
+            namespace: dict[str, Any] = {}
+            if name == "Created":
+                namespace["_parameters_of"] = _constructors(cls)
+            _derive(cls, name, bases, namespace)
+    for attribute in list(vars(cls).values()):
+        if isinstance(attribute, FunctionType) and hasattr(attribute, "_short_style"):
+            _define_event_of(cls, *attribute._short_style)
+    _name_after(cls)
+
+
+def command(body: FunctionType, event: str | type[DomainEvent]) -> Callable[..., None]:
+    """Makes a command of a method of the short style: it triggers the method's event, and the
+    event, whenever it is applied, runs the body.
+
+    Args:
+        body: the method as written.
+        event: the name of the event class to make, or the class if the user wrote one.
+    """
+    names = tuple(parameter.name for _, parameter in parameters_of(body))
+    by_position = tuple(
+        p.name for _, p in parameters_of(body) if p.kind is p.POSITIONAL_OR_KEYWORD
+    )
+
+    @wraps(body)
+    def method(self: Any, /, *args: Any, **kwargs: Any) -> None:
+        if self._applying is not None:
+            # Called by another event's body, as an overriding method calls super(): part of
+            # that event.
+            body(self, *args, **kwargs)
+            return
+        if args:
+            kwargs |= _named(body, by_position, args, kwargs)
+        self._trigger(getattr(self, event) if isinstance(event, str) else event, **kwargs)
+
+    method._short_style = (body, event, names)  # type: ignore[attr-defined]
+    return method
+
+
+def _named(
+    body: FunctionType, names: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> dict[str, Any]:
+    if len(args) > len(names):
+        raise EventFieldError(
+            f"{body.__qualname__}() takes {len(names)} positional arguments, not {len(args)}"
+        )
+    named = dict(zip(names, args, strict=False))
+    for name in named.keys() & kwargs.keys():
+        raise EventFieldError(f"{body.__qualname__}() got {name!r} twice")
+    return named
+
+
+@lru_cache(maxsize=None)
+def init_parameters(cls: type[DomainEntity]) -> tuple[str, ...]:
+    """Returns the names of what the constructor of ``cls`` takes besides ``**kwargs``."""
+    return tuple(parameter.name for _, parameter in parameters_of(*_constructors(cls)))
+
+
+def _constructors(cls: type[DomainEntity]) -> tuple[FunctionType, ...]:
+    """The constructors that take part: each one that is reached through ``**kwargs``."""
+    found = []
+    for base in cls.__mro__:
+        init = vars(base).get("__init__")
+        if isinstance(init, FunctionType):
+            found.append(init)
+            if all(p.kind is not p.VAR_KEYWORD for p in signature(init).parameters.values()):
+                break
+    return tuple(found)
+
+
+def _define_event_of(
+    cls: type[DomainEntity],
+    body: FunctionType,
+    event: str | type[DomainEvent],
+    names: tuple[str, ...],
+) -> None:
+    def mutate(self: DomainEvent, obj: Any) -> None:
+        body(obj, **{name: self.__dict__[name] for name in names})
+
+    if isinstance(event, str):
+        if event in vars(cls):
+            raise ProgrammingError(f"{cls.__qualname__}.{event} is defined twice")
+        _derive(cls, event, (cls.Event,), {"_parameters_of": (body,), "mutate": mutate})
+        return
+    if "mutate" in vars(event):
+        raise ProgrammingError(f"{event.__qualname__} has a mutate() besides {body.__qualname__}()")
+    event.mutate = mutate  # type: ignore[method-assign]
+    event.__init_subclass__()
+
+
+def _derive(
+    cls: type, name: str, bases: tuple[type, ...], namespace: dict[str, Any]
+) -> type[DomainEvent]:
+    """Makes a nested class, as if it had been written in the body of ``cls``."""
+    body = {"__module__": cls.__module__, "__qualname__": f"{cls.__qualname__}.{name}", **namespace}
+    derived: type[DomainEvent] = types.new_class(name, bases, exec_body=lambda ns: ns.update(body))
+    setattr(cls, name, derived)
+    return derived
+
+
+def _name_after(cls: type[DomainEntity]) -> None:
+    """Lets the nested events of a class with a stable topic have stable topics too."""
+    stable = vars(cls).get("__topic__")
+    if stable is None:
+        return
+    for name, nested in list(vars(cls).items()):
+        if isinstance(nested, type) and issubclass(nested, DomainEvent):
+            if "__topic__" not in vars(nested):
+                nested.__topic__ = f"{stable}.{name}"
+                event_classes.register(nested)

@@ -1,0 +1,295 @@
+"""Domain events, and the bus on which they are published.
+
+A domain event is something that happened: immutable, compared by type and attributes. It is
+free-form (``DomainEvent(a=1)``) or typed: a subclass with annotated fields has a constructor
+that names what is missing, unknown or wrongly typed, and that type checkers understand::
+
+    class Deposited(DomainEvent):
+        amount: Decimal
+        note: str = ""
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, dataclass_transform
+from uuid import UUID
+
+from eventsourcing.domain.model import stores
+from eventsourcing.domain.model.context import EventContext, current_unit_of_work, new_event_id
+from eventsourcing.domain.model.eventschema import EventSchema
+from eventsourcing.exceptions import EventHandlersNotEmptyError, SubscriberError
+from eventsourcing.utils.times import utc_now
+from eventsourcing.utils.topic import TopicRegistry
+
+__all__ = [
+    "AttributeChanged",
+    "Created",
+    "Discarded",
+    "DomainEvent",
+    "EventWithOriginatorID",
+    "EventWithOriginatorVersion",
+    "EventWithTimestamp",
+    "Logged",
+    "assert_event_handlers_empty",
+    "event_classes",
+    "notify",
+    "publish",
+    "subscribe",
+    "unsubscribe",
+]
+
+event_classes: TopicRegistry[DomainEvent] = TopicRegistry("domain event")
+"""Every event class of this process, by topic."""
+
+_set = object.__setattr__
+
+
+@dataclass_transform(
+    kw_only_default=True, frozen_default=True, field_specifiers=(dataclasses.field,)
+)
+class DomainEvent:
+    """Something that happened.
+
+    Subclasses may be given a stable topic (``class Deposited(DomainEvent, topic="deposited")``),
+    by which stored rows name them whatever becomes of their module.
+
+    Raises:
+        EventFieldError: a field is missing, unknown, or of a wrong type.
+        ProgrammingError: the class's annotations cannot be used.
+    """
+
+    __slots__ = ("__dict__", "__weakref__", "_context")
+
+    __topic__: ClassVar[str]
+    _free_form: ClassVar[bool] = True
+    _schema: ClassVar[EventSchema]
+
+    if TYPE_CHECKING:
+        _context: tuple[str | None, ...] | None
+
+    def __init_subclass__(cls, topic: str | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if topic is not None:
+            cls.__topic__ = topic
+        event_classes.register(cls)
+
+    def __init__(self, **attributes: Any) -> None:
+        _set(self, "__dict__", schema_of(type(self)).attributes(attributes))
+        _set(self, "_context", current_unit_of_work())
+
+    @property
+    def context(self) -> EventContext:
+        """The event's own id, and the correlation and causation ids stored with it."""
+        context = self._context
+        if type(context) is not EventContext:
+            # A decoded event holds its row's three columns. A new one holds the unit of work
+            # of its birth, if any, and gets its id when somebody asks, which a save does.
+            if type(context) is tuple:
+                context = EventContext._make(context)
+            else:
+                context = EventContext(new_event_id(), *(context or ()))
+            _set(self, "_context", context)
+        return context
+
+    def mutate(self, obj: Any) -> Any:
+        """Changes ``obj`` by what happened. Override it; there is nothing to call or return."""
+        return obj
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"{type(self).__qualname__} is immutable: cannot set {name!r}")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"{type(self).__qualname__} is immutable: cannot delete {name!r}")
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.__dict__ == other.__dict__
+
+    def __hash__(self) -> int:
+        return hash((type(self), frozenset(self.__dict__.items())))
+
+    def __repr__(self) -> str:
+        attributes = ", ".join(f"{name}={value!r}" for name, value in self.__dict__.items())
+        return f"{type(self).__qualname__}({attributes})"
+
+    def __getstate__(self) -> tuple[dict[str, Any], EventContext]:
+        return self.__dict__, self.context
+
+    def __setstate__(self, state: tuple[dict[str, Any], EventContext]) -> None:
+        _set(self, "__dict__", dict(state[0]))
+        _set(self, "_context", state[1])
+
+
+event_classes.register(DomainEvent)
+
+E = TypeVar("E", bound=DomainEvent)
+
+
+def schema_of(cls: type[DomainEvent]) -> EventSchema:
+    """Returns the fields of ``cls``, collected when they are first asked for.
+
+    Not at definition: annotations may name classes that the module defines further down.
+    """
+    schema: EventSchema | None = cls.__dict__.get("_schema")
+    if schema is None:
+        schema = cls._schema = EventSchema(cls)
+    return schema
+
+
+def restore(cls: type[E], attributes: dict[str, Any], context: Sequence[str | None]) -> E:
+    """Returns the event that was stored: neither checked again nor copied.
+
+    Args:
+        attributes: becomes the event's own.
+        context: event id, correlation id and causation id.
+    """
+    event = cls.__new__(cls)
+    _set(event, "__dict__", attributes)
+    _set(event, "_context", context)
+    return event
+
+
+def twin_of(event: E) -> E:
+    """Returns ``event``, or where it holds mutable values a copy with values of its own."""
+    schema = schema_of(type(event))
+    if schema.is_immutable:
+        return event
+    return restore(type(event), schema.copy_of(event.__dict__), event.context)
+
+
+class EventWithOriginatorID(DomainEvent):
+    """An event of the entity ``originator_id``."""
+
+    _free_form = True
+    originator_id: UUID | str | int
+    if TYPE_CHECKING:
+
+        def __init__(self, **attributes: Any) -> None: ...
+
+
+class EventWithOriginatorVersion(DomainEvent):
+    """An event with a position in its stream: 0 for the first one."""
+
+    _free_form = True
+    originator_version: int
+    if TYPE_CHECKING:
+
+        def __init__(self, **attributes: Any) -> None: ...
+
+
+class EventWithTimestamp(DomainEvent):
+    """An event that knows when it happened (aware, UTC)."""
+
+    _free_form = True
+    timestamp: datetime = dataclasses.field(default_factory=utc_now)
+    if TYPE_CHECKING:
+
+        def __init__(self, **attributes: Any) -> None: ...
+
+
+class Created(DomainEvent):
+    """Something came into being."""
+
+
+class AttributeChanged(DomainEvent):
+    """An attribute was given a new value."""
+
+    name: str
+    value: Any
+
+
+class Discarded(DomainEvent):
+    """Something came to its end."""
+
+
+class Logged(EventWithTimestamp):
+    """Something worth noting happened, in no entity's history."""
+
+
+# -- the bus -----------------------------------------------------------------------------
+
+Handler = Callable[[Any], object]
+Predicate = Callable[[Any], bool]
+
+_lock = threading.Lock()
+_subscriptions: tuple[tuple[Predicate | None, Handler], ...] = ()
+
+
+def subscribe(handler: Handler, predicate: Predicate | None = None) -> None:
+    """Has ``handler(event)`` called for each event published from now on in this process.
+
+    Args:
+        handler: takes one event. Called in the publishing thread, after the event is stored.
+        predicate: takes one event; only those for which it is true are handled.
+    """
+    global _subscriptions
+    with _lock:
+        _subscriptions = (*_subscriptions, (predicate, handler))
+
+
+def unsubscribe(handler: Handler, predicate: Predicate | None = None) -> None:
+    """Takes back the subscription made with the same arguments. Without one, does nothing."""
+    global _subscriptions
+    with _lock:
+        _subscriptions = tuple(s for s in _subscriptions if s != (predicate, handler))
+
+
+def publish(events: DomainEvent | Iterable[DomainEvent]) -> None:
+    """Publishes one event, or several in their order.
+
+    Those that an open application stores are stored first, in one transaction; if that fails,
+    nobody sees any of them. Then every subscriber is called for each event.
+
+    Raises:
+        SubscriberError: subscribers failed; all were called, and what is to be stored is.
+        AmbiguousApplicationError: several open applications could store the events.
+        ConcurrencyError, PersistenceError, EncodeError: as raised by storing.
+    """
+    batch = (events,) if isinstance(events, DomainEvent) else tuple(events)
+    stored = [e for e in batch if any(store.accepts(e) for store in stores.open_stores())]
+    store = stores.choose(stored) if stored else None
+    if store is None:
+        notify(batch)
+    else:
+        store.store(stored)
+        store.when_committed(lambda: notify(batch))
+
+
+def notify(events: Iterable[DomainEvent]) -> None:
+    """Calls the subscribers for each event, without storing any.
+
+    Raises:
+        SubscriberError: subscribers failed; all were called nevertheless.
+    """
+    errors: list[Exception] = []
+    if not _subscriptions:
+        return
+    for event in events:
+        for predicate, handler in _subscriptions:
+            try:
+                if predicate is None or predicate(event):
+                    handler(event)
+            except Exception as error:
+                error.add_note(f"raised by the subscriber {handler!r} for a {type(event)}")
+                errors.append(error)
+    if errors:
+        raise SubscriberError(
+            f"{len(errors)} subscriber call(s) failed (all were made; what is to be stored is"
+            f" stored); first: {errors[0]!r}",
+            errors,
+        ) from errors[0]
+
+
+def assert_event_handlers_empty() -> None:
+    """Checks that nothing is left over: no subscriber, and no application that is open.
+
+    Raises:
+        EventHandlersNotEmptyError: naming what is.
+    """
+    left = [repr(handler) for _, handler in _subscriptions]
+    left += [store.name for store in stores.open_stores()]
+    if left:
+        raise EventHandlersNotEmptyError(f"still subscribed or open: {', '.join(left)}")

@@ -1,0 +1,254 @@
+"""The fields of an event class: collected once from annotations, then used to check and encode.
+
+Part of the domain layer. :class:`EventSchema` is what turns keyword arguments into the
+attributes of an event, and names what is missing, unknown or wrongly typed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import sys
+import typing
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from enum import Enum
+from functools import cached_property
+from types import FunctionType, NoneType
+from typing import Any, ClassVar
+from uuid import UUID
+
+from eventsourcing.exceptions import EncodeError, EventFieldError, ProgrammingError
+from eventsourcing.utils.statecodec import StateCodec
+from eventsourcing.utils.typespec import TypeSpec, compile_type
+
+__all__ = ["EventSchema", "Field", "parameters_of"]
+
+POSITION_FIELDS = frozenset({"originator_id", "originator_version"})
+"""Kept in columns of their own, and so no part of the stored state."""
+
+RESERVED_FIELDS = frozenset({"context", "mutate"})
+"""Attributes that every event has anyway."""
+
+_SCALARS = frozenset(
+    {NoneType, bool, int, float, complex, str, bytes, UUID, Decimal}
+    | {datetime, date, time, timedelta, timezone}
+)
+_MISSING: Any = object()
+
+
+class Field(typing.NamedTuple):
+    """One field of an event class."""
+
+    name: str
+    annotation: Any
+    default: Any = _MISSING
+    default_factory: Callable[[], Any] | None = None
+
+
+class EventSchema:
+    """The fields of one event class.
+
+    Args:
+        cls: the event class. Its annotations, and those of its bases, are the fields; a class
+            of which no base declares any beyond the library's own is *open*: it takes whatever
+            attributes it is given.
+
+    Raises:
+        ProgrammingError: an annotation cannot be resolved, or a default is mutable.
+    """
+
+    def __init__(self, cls: type) -> None:
+        self.name = cls.__qualname__
+        self.fields: dict[str, Field] = {}
+        self.is_open = True
+        for base in reversed(cls.__mro__):
+            own = _own_fields(base)
+            self.fields.update(own)
+            if vars(base).get("_parameters_of") is not None or (
+                own and "_free_form" not in vars(base)
+            ):
+                self.is_open = False
+        for name in RESERVED_FIELDS & self.fields.keys():
+            raise ProgrammingError(f"{self.name}: a field cannot be called {name!r}")
+        self._specs: dict[str, TypeSpec] = {
+            field.name: compile_type(field.annotation) for field in self.fields.values()
+        }
+        self._plan = tuple(
+            (field, field.name, _plain_type(field.annotation), self._specs[field.name].check)
+            for field in self.fields.values()
+        )
+        self._copied = tuple(n for n, spec in self._specs.items() if not spec.immutable)
+        self.is_immutable = not self.is_open and not self._copied
+
+    @cached_property
+    def codec(self) -> StateCodec:
+        """Encodes and decodes the stored state of the event class."""
+        annotations = {
+            field.name: field.annotation
+            for field in self.fields.values()
+            if field.name not in POSITION_FIELDS
+        }
+        return StateCodec(annotations, open=self.is_open, skip=POSITION_FIELDS)
+
+    def attributes(self, given: dict[str, Any]) -> dict[str, Any]:
+        """Returns the attributes of a new event, in the order of the fields.
+
+        Args:
+            given: the keyword arguments of the event's constructor.
+
+        Raises:
+            EventFieldError: a field is missing, unknown, or of a wrong type.
+            EncodeError: a value cannot be copied, and so could not be stored either.
+        """
+        values: dict[str, Any] = {}
+        defaulted = 0
+        for field, name, plain_type, check in self._plan:
+            value = given.get(name, _MISSING)
+            if value is _MISSING:
+                value = self._default(field)
+                defaulted += 1
+            elif type(value) is not plain_type and not check(value):
+                raise EventFieldError(
+                    f"{self.name}: field {name!r} takes {self._specs[name].name},"
+                    f" not {type(value).__name__}"
+                )
+            values[name] = value
+        if len(values) - defaulted != len(given):
+            self._take_extra(values, given)
+        if not self.is_immutable:
+            self._own(values)
+        return values
+
+    def copy_of(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Returns a copy that shares nothing mutable with ``values``."""
+        copy = dict(values)
+        self._own(copy)
+        return copy
+
+    def _default(self, field: Field) -> Any:
+        if field.default_factory is not None:
+            return field.default_factory()
+        if field.default is _MISSING:
+            raise EventFieldError(f"{self.name}: missing field {field.name!r}")
+        return field.default
+
+    def _take_extra(self, values: dict[str, Any], given: dict[str, Any]) -> None:
+        for name, value in given.items():
+            if name not in values:
+                if not self.is_open:
+                    known = ", ".join(n for n in self.fields if n not in POSITION_FIELDS)
+                    raise EventFieldError(
+                        f"{self.name}: unknown field {name!r}; it has: {known or 'none'}"
+                    )
+                if not name.isidentifier() or name.startswith("__") or name in RESERVED_FIELDS:
+                    raise EventFieldError(f"{self.name}: {name!r} cannot be an attribute's name")
+                values[name] = value
+
+    def _own(self, values: dict[str, Any]) -> None:
+        # An event is what happened: a list that the caller or the aggregate goes on changing
+        # must not change it. Scalars, which are nearly everything, need no copy.
+        for name in values if self.is_open else self._copied:
+            value = values[name]
+            if type(value) not in _SCALARS and not isinstance(value, Enum):
+                try:
+                    values[name] = deepcopy(value)
+                except Exception as error:
+                    raise EncodeError(
+                        f"{self.name}: the value of {name!r} ({type(value).__name__}) cannot be"
+                        " copied, and so cannot be stored",
+                        field=name,
+                        event=self.name,
+                    ) from error
+
+
+def parameters_of(*functions: FunctionType) -> Iterator[tuple[FunctionType, inspect.Parameter]]:
+    """Yields the parameters that become fields of the event made from the functions.
+
+    ``self`` and ``**kwargs`` do not.
+
+    Raises:
+        ProgrammingError: a parameter that no field can stand for (``*args``, positional-only).
+    """
+    for function in functions:
+        for parameter in list(inspect.signature(function).parameters.values())[1:]:
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY):
+                raise ProgrammingError(
+                    f"{function.__qualname__}: parameter {parameter} cannot be a field of an event"
+                )
+            if parameter.kind is not parameter.VAR_KEYWORD:
+                yield function, parameter
+
+
+def _own_fields(cls: type) -> dict[str, Field]:
+    functions = vars(cls).get("_parameters_of")
+    if functions is not None:
+        return _fields_of_functions(functions)
+    return {
+        name: _field_of_class(cls, name, annotation)
+        for name, annotation in _annotations(cls).items()
+        if not name.startswith("__") and typing.get_origin(annotation) is not ClassVar
+        if annotation is not ClassVar
+    }
+
+
+def _fields_of_functions(functions: tuple[FunctionType, ...]) -> dict[str, Field]:
+    fields: dict[str, Field] = {}
+    annotations = {function: _annotations(function) for function in functions}
+    for function, parameter in parameters_of(*functions):
+        name, default = parameter.name, parameter.default
+        if name not in fields:
+            annotation = annotations[function].get(name, Any)
+            if default is parameter.empty:
+                fields[name] = Field(name, annotation)
+            else:
+                fields[name] = _defaulted(function, Field(name, annotation, default))
+    return fields
+
+
+def _field_of_class(cls: type, name: str, annotation: Any) -> Field:
+    default = vars(cls).get(name, _MISSING)
+    if isinstance(default, dataclasses.Field):
+        if default.default_factory is not dataclasses.MISSING:
+            return Field(name, annotation, default_factory=default.default_factory)
+        default = _MISSING if default.default is dataclasses.MISSING else default.default
+    return _defaulted(cls, Field(name, annotation, default))
+
+
+def _defaulted(owner: type | FunctionType, field: Field) -> Field:
+    if isinstance(field.default, list | dict | set | bytearray):
+        raise ProgrammingError(
+            f"{owner.__qualname__}: the default of {field.name!r} is mutable;"
+            " use dataclasses.field(default_factory=...)"
+        )
+    return field
+
+
+def _annotations(owner: type | FunctionType) -> dict[str, Any]:
+    found = inspect.get_annotations(owner)
+    found.pop("return", None)
+    return {name: _resolved(owner, name, annotation) for name, annotation in found.items()}
+
+
+def _resolved(owner: type | FunctionType, name: str, annotation: Any) -> Any:
+    """Returns an annotation as an object, where it was written as (or has become) a string."""
+    if isinstance(owner, FunctionType):
+        names, local = owner.__globals__, {}
+    else:
+        names, local = vars(sys.modules[owner.__module__]), vars(owner)
+    holder = type("holder", (), {"__annotations__": {name: annotation}})
+    try:
+        return typing.get_type_hints(holder, names, local)[name]
+    except Exception as error:
+        raise ProgrammingError(
+            f"{owner.__module__}.{owner.__qualname__}: the annotation of {name!r} cannot be"
+            f" resolved ({error}). The types of an event's fields must be names that the module"
+            " has at run time"
+        ) from error
+
+
+def _plain_type(annotation: Any) -> Any:
+    """Returns the annotation if it is a class that ``type(value) is`` can be tried with first."""
+    return annotation if isinstance(annotation, type) else None

@@ -1,0 +1,127 @@
+"""Repositories: aggregates by their ids, made from their events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import reduce
+from typing import Any, TypeVar, overload
+from uuid import UUID
+
+from eventsourcing.domain.model.entity import DomainEntity, entity_classes
+from eventsourcing.domain.model.events import DomainEvent
+from eventsourcing.domain.model.stores import Store
+from eventsourcing.exceptions import (
+    AggregateTypeError,
+    DataIntegrityError,
+    EntityIsDiscarded,
+    MismatchedEventError,
+    RepositoryKeyError,
+    TopicResolutionError,
+)
+from eventsourcing.infrastructure.eventstore import EventStore
+
+__all__ = ["EventSourcedRepository"]
+
+T = TypeVar("T")
+MutatorFunc = Callable[[Any, Any], Any]
+
+
+class EventSourcedRepository:
+    """Finds aggregates by replaying their streams, in bounded memory.
+
+    May be used from several threads at once; each read makes a new object.
+
+    Args:
+        event_store: where the events are.
+        mutator_func: takes (state, event) and returns the new state, or None once the
+            aggregate is discarded. By default the events' own ``mutate``.
+        home: the store to which the loaded aggregates belong.
+    """
+
+    def __init__(
+        self,
+        event_store: EventStore,
+        mutator_func: MutatorFunc | None = None,
+        home: Store | None = None,
+    ) -> None:
+        self._event_store = event_store
+        self._mutator_func = mutator_func
+        self._home = home
+
+    def __getitem__(self, originator_id: UUID | str | int) -> Any:
+        """Returns the aggregate with this id.
+
+        Raises:
+            RepositoryKeyError: there is none (also a ``KeyError``).
+            DataIntegrityError, TopicResolutionError: its stream cannot be replayed.
+            PersistenceError: the database could not be read.
+        """
+        events = self._event_store.get_domain_events(originator_id)
+        first = next(events, None)
+        if first is None:
+            raise RepositoryKeyError(originator_id)
+        state = self._replay(originator_id, first, events)
+        if state is None:
+            raise RepositoryKeyError(originator_id)
+        if isinstance(state, DomainEntity):
+            state._home = self._home
+        return state
+
+    def __contains__(self, originator_id: object) -> bool:
+        """Tells whether there is an aggregate with this id that is not discarded."""
+        if not isinstance(originator_id, UUID | str | int):
+            return False
+        last = self._event_store.get_most_recent_event(originator_id)
+        return last is not None and not isinstance(last, DomainEntity.Discarded)
+
+    @overload
+    def get(self, originator_id: UUID | str | int, of_class: type[T]) -> T: ...
+    @overload
+    def get(self, originator_id: UUID | str | int) -> Any: ...
+    def get(self, originator_id: UUID | str | int, of_class: type[Any] = object) -> Any:
+        """Returns the aggregate with this id, which must be an ``of_class``.
+
+        Raises:
+            AggregateTypeError: it is something else.
+            RepositoryKeyError, DataIntegrityError, TopicResolutionError, PersistenceError:
+                as ``repository[originator_id]``.
+        """
+        found = self[originator_id]
+        if not isinstance(found, of_class):
+            raise AggregateTypeError(
+                f"{originator_id!r} is a {type(found).__qualname__}, not a {of_class.__qualname__}"
+            )
+        return found
+
+    def _replay(
+        self, originator_id: object, first: DomainEvent, later: Iterator[DomainEvent]
+    ) -> Any:
+        if self._mutator_func is not None:
+            return reduce(self._mutator_func, later, self._mutator_func(None, first))
+        event: Any = first
+        try:
+            self._find_class(event)
+            state = event.mutate(None)
+            for event in later:
+                state = event.mutate(state)
+        except (MismatchedEventError, EntityIsDiscarded) as error:
+            raise DataIntegrityError(
+                f"the stream of {originator_id!r} cannot be replayed: {error}",
+                originator_id=originator_id,
+                originator_version=getattr(event, "originator_version", None),
+            ) from error
+        return state
+
+    def _find_class(self, created: Any) -> None:
+        """Makes the aggregate's class known, where it may be imported."""
+        if isinstance(created, DomainEntity.Created):
+            topic = created.originator_topic
+            try:
+                entity_classes.resolve(topic, self._event_store.mapper.topic_prefixes)
+            except TopicResolutionError as error:
+                raise TopicResolutionError(
+                    f"event 0 of {created.originator_id!r}: {error}",
+                    topic=topic,
+                    originator_id=created.originator_id,
+                    originator_version=0,
+                ) from error

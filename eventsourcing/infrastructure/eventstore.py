@@ -1,0 +1,165 @@
+"""The event store: appends events to their streams, and reads them back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+from uuid import UUID
+
+from eventsourcing.domain.model.events import DomainEvent
+from eventsourcing.exceptions import (
+    ConcurrencyError,
+    OutcomeUnknown,
+    PersistenceError,
+    ProgrammingError,
+    SequencedItemConflict,
+    TransactionConflict,
+)
+from eventsourcing.infrastructure.recordmanager import Bounds, RecordManager
+from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
+
+__all__ = ["EventStore"]
+
+Items = Sequence[tuple[Any, ...]]
+
+
+class EventStore:
+    """Stores and reads domain events through a record manager and a mapper.
+
+    May be used from several threads at once.
+    """
+
+    def __init__(self, record_manager: RecordManager, mapper: SequencedItemMapper) -> None:
+        if record_manager.item_class is not mapper.item_class:
+            raise ProgrammingError(
+                f"the record manager stores {record_manager.item_class.__name__},"
+                f" the mapper makes {mapper.item_class.__name__}"
+            )
+        self.record_manager = record_manager
+        self.mapper = mapper
+        fields: tuple[str, ...] = mapper.item_class._fields  # type: ignore[attr-defined]
+        self._event_id_at = fields.index("event_id") if "event_id" in fields else None
+
+    def store(self, events: DomainEvent | Iterable[DomainEvent]) -> None:
+        """Stores all events in one transaction, or raises and stores none.
+
+        Storing again what is stored already does nothing: an event is known by its id.
+
+        Args:
+            events: one event, or several in the order of the feed; of any streams.
+
+        Raises:
+            ConcurrencyError: another event has a position that one of these was to take.
+            OutcomeUnknown: the connection was lost, and the outcome could not be found out.
+            EncodeError, EventFieldError: an event cannot be stored.
+            PersistenceError: the database refused, or could not be reached.
+        """
+        batch = (events,) if isinstance(events, DomainEvent) else tuple(events)
+        items = tuple(map(self.mapper.item_from_event, batch))
+        if not items:
+            return
+        try:
+            self._record(items)
+        except (SequencedItemConflict, TransactionConflict) as error:
+            self._conflict(items, error)
+
+    def get_domain_events(
+        self,
+        originator_id: UUID | str | int,
+        gt: int | None = None,
+        gte: int | None = None,
+        lt: int | None = None,
+        lte: int | None = None,
+        limit: int | None = None,
+        is_ascending: bool = True,
+    ) -> Iterator[DomainEvent]:
+        """Reads events of one stream, lazily and in bounded memory.
+
+        Args:
+            originator_id: the stream. An unknown one has no events.
+            gt, gte, lt, lte: bounds of the position (0-based).
+            limit: at most so many events; None for all.
+            is_ascending: False to begin with the last one.
+
+        Returns:
+            An iterator, to be used once.
+
+        Raises:
+            ProgrammingError: a bound is no int, or the limit is negative.
+            TopicResolutionError, DataIntegrityError: a row cannot be read.
+            PersistenceError: the database could not be read.
+        """
+        for name, value in (("gt", gt), ("gte", gte), ("lt", lt), ("lte", lte), ("limit", limit)):
+            if value is not None and type(value) is not int:
+                raise ProgrammingError(f"{name} must be an int, not {type(value).__name__}")
+        if limit is not None and limit < 0:
+            raise ProgrammingError("limit cannot be negative")
+        bounds = Bounds(gt, gte, lt, lte, limit, is_ascending)
+        return self.mapper.events_from_items(self.record_manager.get_items(originator_id, bounds))
+
+    def get_most_recent_event(self, originator_id: UUID | str | int) -> DomainEvent | None:
+        """Returns the last event of a stream, or None if there is none."""
+        return next(self.get_domain_events(originator_id, limit=1, is_ascending=False), None)
+
+    def when_committed(self, callback: Callable[[], None]) -> None:
+        """See :meth:`RecordManager.when_committed`."""
+        self.record_manager.when_committed(callback)
+
+    def close(self) -> None:
+        """Closes the record manager."""
+        self.record_manager.close()
+
+    def _record(self, items: Items) -> None:
+        try:
+            self.record_manager.record(items)
+        except OutcomeUnknown as unknown:
+            if not self.record_manager.can_repeat:
+                raise
+            # All or nothing was stored. Doing it again finds out which: where the lost
+            # transaction is still going on, the unique key makes this one wait for its end.
+            try:
+                self.record_manager.record(items)
+            except (SequencedItemConflict, TransactionConflict):
+                raise
+            except PersistenceError as error:
+                raise OutcomeUnknown(
+                    f"{unknown}; to find out whether the events are stored failed too: {error}"
+                ) from error
+
+    def _conflict(self, items: Items, error: PersistenceError) -> None:
+        """Raises the right error, unless the stored items are these very ones."""
+        if isinstance(error, TransactionConflict) and not self.record_manager.can_repeat:
+            # The caller's transaction is lost, so nothing can be looked up in it.
+            raise ConcurrencyError(f"the transaction was given up: {error}") from error
+        stored = self._stored(items)
+        refused = [item for item in items if not self._same(stored.get(item[:2]), item)]
+        if not refused:
+            return  # committed before, perhaps without an answer
+        rival = next((item for item in refused if item[:2] in stored), refused[0])
+        last = next(self.record_manager.get_items(rival[0], Bounds(limit=1, is_ascending=False)), None)
+        actual = 0 if last is None else last[1] + 1
+        raise ConcurrencyError(
+            f"stream {rival[0]!r} was expected at version {rival[1]}, and is at {actual}"
+            + (f" ({error})" if isinstance(error, TransactionConflict) else ""),
+            originator_id=rival[0],
+            expected_version=rival[1],
+            actual_version=actual,
+        ) from error
+
+    def _stored(self, items: Items) -> dict[tuple[Any, ...], tuple[Any, ...]]:
+        """Returns what is stored at the positions of ``items``, by sequence and position."""
+        positions: dict[object, list[int]] = {}
+        for item in items:
+            positions.setdefault(item[0], []).append(item[1])
+        return {
+            found[:2]: found
+            for sequence_id, taken in positions.items()
+            for found in self.record_manager.get_items(
+                sequence_id, Bounds(gte=min(taken), lte=max(taken))
+            )
+        }
+
+    def _same(self, stored: tuple[Any, ...] | None, item: tuple[Any, ...]) -> bool:
+        if stored is None or self._event_id_at is None:
+            return stored == item
+        return bool(stored[self._event_id_at] == item[self._event_id_at])

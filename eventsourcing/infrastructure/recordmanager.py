@@ -1,0 +1,91 @@
+"""The port to a database: append items to sequences, read them back.
+
+Adapters are :class:`~eventsourcing.infrastructure.memory.MemoryRecordManager` and
+:class:`~eventsourcing.infrastructure.sqlalchemy.manager.SQLAlchemyRecordManager`. What every
+adapter must do is defined by the suite in ``tests/contracts``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+__all__ = ["Bounds", "RecordManager"]
+
+
+class Bounds(NamedTuple):
+    """Which items of a sequence to read. All bounds are positions, and all hold at once."""
+
+    gt: int | None = None
+    gte: int | None = None
+    lt: int | None = None
+    lte: int | None = None
+    limit: int | None = None
+    is_ascending: bool = True
+
+    @property
+    def first(self) -> int | None:
+        """The lowest position within the bounds; None if there is no lower bound."""
+        lows = [n for n in (self.gte, None if self.gt is None else self.gt + 1) if n is not None]
+        return max(lows, default=None)
+
+    @property
+    def last(self) -> int | None:
+        """The highest position within the bounds; None if there is no upper bound."""
+        highs = [n for n in (self.lte, None if self.lt is None else self.lt - 1) if n is not None]
+        return min(highs, default=None)
+
+
+class RecordManager(ABC):
+    """Stores the items of many sequences, each position of a sequence once.
+
+    May be used from several threads at once.
+    """
+
+    item_class: type[tuple[Any, ...]]
+    """A named tuple class, see :mod:`eventsourcing.infrastructure.sequenceditem`."""
+
+    can_repeat: bool = True
+    """Whether a write whose outcome is unknown may be tried again. Not so in a transaction of
+    the caller's, which is gone with its connection."""
+
+    @abstractmethod
+    def record(self, items: Sequence[tuple[Any, ...]]) -> None:
+        """Stores all items in one transaction, or raises and stores none.
+
+        Args:
+            items: instances of ``item_class``, in the order of the feed. May belong to several
+                sequences; those of one sequence stand in ascending order.
+
+        Raises:
+            SequencedItemConflict: a position is taken, in the database or within ``items``.
+            TransactionConflict: a serialization failure, or a deadlock.
+            OutcomeUnknown: the connection was lost. All or none of the items are stored.
+            InvalidOriginatorID: the id of a sequence has no stored form.
+            PersistenceError: as the tree in :mod:`eventsourcing.exceptions` says.
+        """
+
+    @abstractmethod
+    def get_items(
+        self, sequence_id: object, bounds: Bounds = Bounds()
+    ) -> Iterator[tuple[Any, ...]]:
+        """Reads items of one sequence, by ascending or descending position.
+
+        Returns:
+            An iterator, to be used once, that reads as it is advanced and holds no more than a
+            page of items. Nothing is open between two steps.
+
+        Raises:
+            InvalidOriginatorID: the id has no stored form.
+            PersistenceError: as the tree in :mod:`eventsourcing.exceptions` says.
+        """
+
+    def when_committed(self, callback: Callable[[], None]) -> None:
+        """Calls back once what this thread recorded is committed: now, for managers that
+        commit; after the caller's commit, for those that write in a caller's transaction."""
+        callback()
+
+    @abstractmethod
+    def close(self) -> None:
+        """Releases what the manager holds. To close it again does nothing."""

@@ -1,0 +1,153 @@
+"""From events to items and back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from eventsourcing.domain.model.context import EventContext
+from eventsourcing.domain.model.events import DomainEvent, event_classes, restore, schema_of
+from eventsourcing.exceptions import (
+    DataIntegrityError,
+    DecodeError,
+    EncodeError,
+    EventFieldError,
+    TopicResolutionError,
+)
+from eventsourcing.infrastructure.sequenceditem import StoredEvent
+from eventsourcing.utils.ids import check_id
+from eventsourcing.utils.topic import get_topic
+
+__all__ = ["SequencedItemMapper"]
+
+_CONTEXT_FIELDS = EventContext._fields
+MAX_POSITION = 2**63 - 1
+
+
+class SequencedItemMapper:
+    """Maps events to items of ``item_class``, and back.
+
+    Override :meth:`extra_values` to fill further fields of an item class in another way.
+
+    Args:
+        item_class: a named tuple class, see :mod:`eventsourcing.infrastructure.sequenceditem`.
+        topic_prefixes: packages from which event classes that are not known yet may be
+            imported when a stored row names them. None by default.
+    """
+
+    def __init__(
+        self,
+        item_class: type[tuple[Any, ...]] = StoredEvent,
+        topic_prefixes: Iterable[str] = (),
+    ) -> None:
+        self.item_class = item_class
+        self.topic_prefixes = tuple(topic_prefixes)
+        fields: tuple[str, ...] = item_class._fields  # type: ignore[attr-defined]
+        self.extra_fields = fields[4:]
+        self._context_indexes = tuple(
+            fields.index(name) if name in fields else None for name in _CONTEXT_FIELDS
+        )
+        self._decoders: dict[str, tuple[type[DomainEvent], Callable[[str], dict[str, Any]]]] = {}
+
+    def item_from_event(self, event: DomainEvent) -> tuple[Any, ...]:
+        """Returns the item for ``event``.
+
+        Raises:
+            EncodeError: a value cannot be stored; names the event class and the field.
+            EventFieldError: the event has no position in a stream.
+            InvalidOriginatorID: its id has no stored form.
+        """
+        cls = type(event)
+        attributes = event.__dict__
+        try:
+            originator_id = attributes["originator_id"]
+            position = attributes["originator_version"]
+        except KeyError as error:
+            raise EventFieldError(
+                f"{cls.__qualname__} has no {error}, and so no place in a stream"
+            ) from error
+        if type(position) is not int or not 0 <= position <= MAX_POSITION:
+            raise EncodeError(
+                f"{cls.__qualname__}: a position is an int from 0 to 2**63 - 1",
+                field="originator_version",
+                event=cls.__qualname__,
+            )
+        try:
+            state = schema_of(cls).codec.encode(attributes)
+        except EncodeError as error:
+            raise EncodeError(
+                f"{cls.__qualname__}: {error}", field=error.field, event=cls.__qualname__
+            ) from error
+        make = tuple.__new__
+        fixed = (check_id(originator_id), position, get_topic(cls), state)
+        return make(self.item_class, fixed + self.extra_values(event))
+
+    def extra_values(self, event: DomainEvent) -> tuple[Any, ...]:
+        """Returns the values of the item's fields after the fourth, in their order."""
+        context = event.context
+        return tuple(
+            getattr(context if name in _CONTEXT_FIELDS else event, name, None)
+            for name in self.extra_fields
+        )
+
+    def event_from_item(self, item: tuple[Any, ...]) -> DomainEvent:
+        """Returns the event that was stored as ``item``.
+
+        Raises:
+            TopicResolutionError: the topic names no event class, or one that may not be used.
+            DataIntegrityError: the state is not that of the event class.
+        """
+        return next(self.events_from_items((item,)))
+
+    def events_from_items(self, items: Iterable[tuple[Any, ...]]) -> Iterator[DomainEvent]:
+        """Yields the events that were stored as ``items``. Raises as :meth:`event_from_item`."""
+        decoders = self._decoders
+        id_at, correlation_at, causation_at = self._context_indexes
+        stored_in_order = self.item_class is StoredEvent
+        for item in items:
+            originator_id, position, topic, state = item[:4]
+            try:
+                cls, decode = decoders[topic]
+            except (KeyError, TypeError):
+                cls, decode = self._decoder(item)
+            try:
+                attributes = decode(state)
+            except DecodeError as error:
+                raise _damaged(item, error) from error
+            attributes["originator_id"] = originator_id
+            attributes["originator_version"] = position
+            if stored_in_order:
+                context = item[4:]
+            else:
+                context = (
+                    "" if id_at is None else item[id_at],
+                    None if correlation_at is None else item[correlation_at],
+                    None if causation_at is None else item[causation_at],
+                )
+            yield restore(cls, attributes, context)
+
+    def _decoder(
+        self, item: tuple[Any, ...]
+    ) -> tuple[type[DomainEvent], Callable[[str], dict[str, Any]]]:
+        topic = item[2]
+        if not isinstance(topic, str):
+            raise _damaged(item, f"its topic is of type {type(topic).__name__}")
+        try:
+            cls = event_classes.resolve(topic, self.topic_prefixes)
+        except TopicResolutionError as error:
+            raise TopicResolutionError(
+                f"event {item[1]} of {item[0]!r}: {error}",
+                topic=topic,
+                originator_id=item[0],
+                originator_version=item[1],
+            ) from error
+        self._decoders[topic] = found = (cls, schema_of(cls).codec.decode)
+        return found
+
+
+def _damaged(item: tuple[Any, ...], what: object) -> DataIntegrityError:
+    return DataIntegrityError(
+        f"event {item[1]} of {item[0]!r} (topic {item[2]!r}) cannot be read: {what}",
+        originator_id=item[0],
+        originator_version=item[1],
+    )

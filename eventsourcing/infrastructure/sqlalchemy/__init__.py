@@ -1,0 +1,1 @@
+"""The SQLAlchemy adapter, the only place that imports SQLAlchemy. Infrastructure layer."""

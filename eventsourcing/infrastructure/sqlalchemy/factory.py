@@ -1,0 +1,56 @@
+"""Puts an event store together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from eventsourcing.infrastructure.eventstore import EventStore
+from eventsourcing.infrastructure.sequenceditem import StoredEvent
+from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
+from eventsourcing.infrastructure.sqlalchemy.datastore import (
+    SQLAlchemyDatastore,
+    SQLAlchemySettings,
+)
+from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Table
+    from sqlalchemy.orm import Session, scoped_session
+
+__all__ = ["construct_sqlalchemy_eventstore"]
+
+
+def construct_sqlalchemy_eventstore(
+    session: Session | scoped_session[Session] | Connection | None = None,
+    *,
+    datastore: SQLAlchemyDatastore | None = None,
+    uri: str | None = None,
+    item_class: type[tuple[Any, ...]] = StoredEvent,
+    record_class: Table | type | None = None,
+    mapper: SequencedItemMapper | None = None,
+    topic_prefixes: Iterable[str] = (),
+    setup_table: bool = True,
+) -> EventStore:
+    """Returns an event store on a database.
+
+    Args:
+        session: to write in a transaction of the caller's.
+        datastore: else the database to use.
+        uri: else where to connect; by default the environment's (see SQLAlchemySettings).
+        item_class, record_class: see :class:`SQLAlchemyRecordManager`.
+        mapper: by default a ``SequencedItemMapper`` for the item class.
+        topic_prefixes: see :class:`SequencedItemMapper`.
+        setup_table: whether to create the table if it does not exist.
+
+    Raises:
+        ProgrammingError: the arguments do not fit together.
+        PersistenceError: the table cannot be created.
+    """
+    if datastore is None:
+        settings = SQLAlchemySettings(uri=uri) if session is None else None
+        datastore = SQLAlchemyDatastore(settings, session=session)
+    manager = SQLAlchemyRecordManager(datastore, record_class, item_class)
+    if setup_table:
+        manager.setup_table()
+    return EventStore(manager, mapper or SequencedItemMapper(item_class, topic_prefixes))

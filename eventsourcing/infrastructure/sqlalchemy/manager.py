@@ -1,0 +1,122 @@
+"""The record manager for everything that SQLAlchemy connects to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Table, UniqueConstraint
+
+from eventsourcing.exceptions import ConstraintViolation, ProgrammingError, SequencedItemConflict
+from eventsourcing.infrastructure.recordmanager import Bounds, RecordManager
+from eventsourcing.infrastructure.sequenceditem import StoredEvent
+from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemyDatastore
+from eventsourcing.infrastructure.sqlalchemy.statements import Statements
+from eventsourcing.infrastructure.sqlalchemy.tables import stored_events_table
+
+__all__ = ["SQLAlchemyRecordManager"]
+
+PAGE_SIZE = 1000
+
+
+class SQLAlchemyRecordManager(RecordManager):
+    """Keeps items in one table.
+
+    Args:
+        datastore: the database.
+        record_class: a ``Table``, or a class that is mapped to one: with a column for each
+            field of the item class, and a unique constraint over the first two of them. By
+            default the table ``stored_events``.
+        item_class: a named tuple class.
+
+    Raises:
+        ProgrammingError: the table lacks a column, or the constraint.
+    """
+
+    def __init__(
+        self,
+        datastore: SQLAlchemyDatastore,
+        record_class: Table | type | None = None,
+        item_class: type[tuple[Any, ...]] = StoredEvent,
+    ) -> None:
+        self.datastore = datastore
+        self.item_class = item_class
+        self.can_repeat = datastore.can_repeat
+        self.table = _table_of(record_class)
+        fields: tuple[str, ...] = item_class._fields  # type: ignore[attr-defined]
+        self._statements = Statements(self.table, fields, datastore.dialect)
+        self._position = fields[:2]
+        self._position_keys = _unique_keys(self.table, fields[:2])
+
+    def setup_table(self) -> None:
+        """Creates the table if it does not exist."""
+        self.datastore.setup_table(self.table)
+
+    def record(self, items: Sequence[tuple[Any, ...]]) -> None:
+        """See :meth:`RecordManager.record`."""
+        if not items:
+            return
+        try:
+            self.datastore.execute(self._statements.write(items))
+        except SequencedItemConflict as error:
+            message = f"{error} {error.__cause__}"
+            if all(name in message for name in self._position) or any(
+                key in message for key in self._position_keys
+            ):
+                raise
+            raise ConstraintViolation(str(error)) from error.__cause__
+
+    def get_items(
+        self, sequence_id: object, bounds: Bounds = Bounds()
+    ) -> Iterator[tuple[Any, ...]]:
+        """See :meth:`RecordManager.get_items`."""
+        remaining = bounds.limit
+        while remaining is None or remaining > 0:
+            size = PAGE_SIZE if remaining is None else min(PAGE_SIZE, remaining)
+            sql, parameters = self._statements.read(sequence_id, bounds, size)
+            rows = self.datastore.fetch(sql, parameters)
+            yield from self._statements.items(sequence_id, rows, self.item_class)
+            if len(rows) < size:
+                return
+            if remaining is not None:
+                remaining -= size
+            last = rows[-1][0]
+            bounds = bounds._replace(**{"gt" if bounds.is_ascending else "lt": last})
+
+    def when_committed(self, callback: Callable[[], None]) -> None:
+        """See :meth:`RecordManager.when_committed`."""
+        self.datastore.when_committed(callback)
+
+    def close(self) -> None:
+        """Closes the datastore."""
+        self.datastore.close()
+
+
+def _table_of(record_class: Table | type | None) -> Table:
+    if record_class is None:
+        return stored_events_table()
+    table = getattr(record_class, "__table__", record_class)
+    if not isinstance(table, Table):
+        raise ProgrammingError(
+            f"record_class= takes a Table or a mapped class, not {record_class!r}"
+        )
+    return table
+
+
+def _unique_keys(table: Table, columns: Sequence[str]) -> tuple[str, ...]:
+    """Returns the names of what keeps the positions of a sequence unique."""
+    wanted = set(columns)
+    found = [
+        *(c for c in table.constraints if isinstance(c, UniqueConstraint)),
+        *(i for i in table.indexes if i.unique),
+        table.primary_key,
+    ]
+    keys = [key for key in found if {column.name for column in key.columns} == wanted]
+    if not keys:
+        raise ProgrammingError(
+            f"table {table.fullname!r} needs a unique constraint over {', '.join(columns)}:"
+            " without it, two savers could take the same position"
+        )
+    # MySQL calls a key that was given no name after its first column.
+    names = [str(key.name or columns[0]) for key in keys]
+    return tuple(names) if table.primary_key not in keys else (*names, "PRIMARY", "_pkey")

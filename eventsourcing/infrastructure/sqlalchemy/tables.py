@@ -1,0 +1,117 @@
+"""The table of stored events.
+
+A table of your own may have other names and more columns: for each field of the item class it
+needs a column of the field's name, a unique constraint over the first two, and an integer
+primary key that the database counts up.
+"""
+
+from __future__ import annotations
+
+import re
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Dialect,
+    Identity,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects.mysql import LONGTEXT, VARCHAR
+from sqlalchemy.types import TypeDecorator
+
+from eventsourcing.exceptions import ProgrammingError
+from eventsourcing.utils.ids import MAX_LENGTH, id_from_text, id_to_text
+
+__all__ = ["OriginatorId", "State", "check_identifier", "stored_events_table"]
+
+_IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
+_ID_LENGTH = MAX_LENGTH + 1  # one more for the mark of an escaped id
+
+
+class OriginatorId(TypeDecorator["object"]):
+    """A column for ids: UUIDs, strings and ints in one text form (see :mod:`..utils.ids`).
+
+    Compared byte by byte, whatever the database's own collation.
+    """
+
+    impl = String(_ID_LENGTH)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> object:  # type: ignore[override]
+        """Chooses the collation."""
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(String(_ID_LENGTH, collation="C"))
+        if dialect.name in ("mysql", "mariadb"):
+            binary = VARCHAR(_ID_LENGTH, charset="utf8mb4", collation="utf8mb4_bin")
+            return dialect.type_descriptor(binary)
+        return dialect.type_descriptor(String(_ID_LENGTH))
+
+    def process_bind_param(self, value: object, dialect: Dialect) -> str:
+        """Raises InvalidOriginatorID for what is no id."""
+        return id_to_text(value)
+
+    def process_result_value(self, value: object, dialect: Dialect) -> object:
+        """Returns the id as it was given."""
+        return id_from_text(str(value))
+
+
+State = Text().with_variant(LONGTEXT(charset="utf8mb4"), "mysql", "mariadb")
+"""A column for JSON text of any length."""
+
+_ContextId = String(255).with_variant(VARCHAR(255, charset="utf8mb4"), "mysql", "mariadb")
+
+
+def check_identifier(name: str, kind: str) -> str:
+    """Returns ``name`` if it may name a table or schema.
+
+    Raises:
+        ProgrammingError: it is not 1 to 63 ASCII letters, digits and underscores.
+    """
+    if not isinstance(name, str) or not _IDENTIFIER.fullmatch(name):
+        raise ProgrammingError(
+            f"the {kind} name must be 1 to 63 ASCII letters, digits and underscores, and must"
+            f" not begin with a digit: {name!r}"
+        )
+    return name
+
+
+def stored_events_table(
+    name: str = "stored_events", schema: str | None = None, metadata: MetaData | None = None
+) -> Table:
+    """Returns the definition of a table for :class:`StoredEvent` items.
+
+    Args:
+        name, schema: validated, and quoted wherever they are used.
+        metadata: where the table is registered, for Alembic; a new one by default.
+
+    Raises:
+        ProgrammingError: a name is not a plain identifier.
+    """
+    check_identifier(name, "table")
+    if schema is not None:
+        check_identifier(schema, "schema")
+    return Table(
+        name,
+        MetaData() if metadata is None else metadata,
+        Column(
+            "id",
+            BigInteger().with_variant(Integer, "sqlite"),
+            Identity(),
+            primary_key=True,
+            comment="position in the feed of all events",
+        ),
+        Column("originator_id", OriginatorId, nullable=False),
+        Column("originator_version", BigInteger, nullable=False),
+        Column("topic", State, nullable=False),
+        Column("state", State, nullable=False),
+        Column("event_id", String(32), nullable=False),
+        Column("correlation_id", _ContextId),
+        Column("causation_id", _ContextId),
+        UniqueConstraint("originator_id", "originator_version", name=f"{name[:50]}_position_key"),
+        schema=schema,
+    )

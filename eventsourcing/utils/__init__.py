@@ -1,0 +1,1 @@
+"""Leaf modules. They import the standard library, small dependencies, and ``exceptions``."""
