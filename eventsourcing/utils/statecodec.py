@@ -154,10 +154,14 @@ class StateCodec:
         }
         for name in state | tagged:
             if name not in self._specs:
-                if not self._open or name in tagged or name in self._skip:
-                    raise DecodeError(f"{name[:80]}: unknown field", field=name[:80])
+                self._refuse_unknown(name, tagged)
                 values[name] = decode_value(state[name], name)
         return values
+
+    def _refuse_unknown(self, name: str, tagged: dict[str, Any]) -> None:
+        allowed = self._open and name.isidentifier() and name not in self._skip
+        if not allowed or name in tagged:
+            raise DecodeError(f"{name[:80]!r} is not a field", field=name[:80])
 
 
 def _picker(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
