@@ -90,9 +90,7 @@ class SimpleApplication:
         mapper = SequencedItemMapper(record_manager.item_class, topic_prefixes)
         self.name = name or f"{type(self).__qualname__} at {id(self):#x}"
         self.event_store = EventStore(record_manager, mapper)
-        self.persistence_policy = PersistencePolicy(
-            self.event_store, persist_event_type, self.name
-        )
+        self.persistence_policy = PersistencePolicy(self.event_store, persist_event_type, self.name)
         self.repository = EventSourcedRepository(self.event_store, home=self.persistence_policy)
         self._is_closed = False
 

@@ -136,7 +136,9 @@ class EventStore:
         if not refused:
             return  # committed before, perhaps without an answer
         rival = next((item for item in refused if item[:2] in stored), refused[0])
-        last = next(self.record_manager.get_items(rival[0], Bounds(limit=1, is_ascending=False)), None)
+        last = next(
+            self.record_manager.get_items(rival[0], Bounds(limit=1, is_ascending=False)), None
+        )
         actual = 0 if last is None else last[1] + 1
         raise ConcurrencyError(
             f"stream {rival[0]!r} was expected at version {rival[1]}, and is at {actual}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from eventsourcing.exceptions import PersistenceError, SequencedItemConflict
-from eventsourcing.infrastructure.recordmanager import Bounds, RecordManager
+from eventsourcing.infrastructure.recordmanager import EVERYTHING, Bounds, RecordManager
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
 from eventsourcing.utils.ids import id_to_text
 
@@ -42,7 +42,7 @@ class MemoryRecordManager(RecordManager):
                 self._sequences.setdefault(key, {})[position] = item
 
     def get_items(
-        self, sequence_id: object, bounds: Bounds = Bounds()
+        self, sequence_id: object, bounds: Bounds = EVERYTHING
     ) -> Iterator[tuple[Any, ...]]:
         """See :meth:`RecordManager.get_items`."""
         with self._lock:

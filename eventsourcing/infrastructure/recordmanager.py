@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["Bounds", "RecordManager"]
+__all__ = ["EVERYTHING", "Bounds", "RecordManager"]
 
 
 class Bounds(NamedTuple):
@@ -35,6 +35,9 @@ class Bounds(NamedTuple):
         """The highest position within the bounds; None if there is no upper bound."""
         highs = [n for n in (self.lte, None if self.lt is None else self.lt - 1) if n is not None]
         return min(highs, default=None)
+
+
+EVERYTHING = Bounds()
 
 
 class RecordManager(ABC):
@@ -68,7 +71,7 @@ class RecordManager(ABC):
 
     @abstractmethod
     def get_items(
-        self, sequence_id: object, bounds: Bounds = Bounds()
+        self, sequence_id: object, bounds: Bounds = EVERYTHING
     ) -> Iterator[tuple[Any, ...]]:
         """Reads items of one sequence, by ascending or descending position.
 
@@ -83,7 +86,8 @@ class RecordManager(ABC):
 
     def when_committed(self, callback: Callable[[], None]) -> None:
         """Calls back once what this thread recorded is committed: now, for managers that
-        commit; after the caller's commit, for those that write in a caller's transaction."""
+        commit; after the caller's commit, for those that write in a caller's transaction.
+        """
         callback()
 
     @abstractmethod

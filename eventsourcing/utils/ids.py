@@ -57,12 +57,11 @@ def id_to_text(value: object) -> str:
     """
     if type(value) is UUID:
         return str(value)
-    checked = check_id(value)
-    if isinstance(checked, int):
-        return f"#{checked}"
-    assert isinstance(checked, str)
-    escaped = checked[0] in "#'" or _UUID_TEXT.fullmatch(checked)
-    return f"'{checked}" if escaped else checked
+    text = str(check_id(value))
+    if type(value) is int:
+        return f"#{text}"
+    escaped = text[0] in "#'" or _UUID_TEXT.fullmatch(text)
+    return f"'{text}" if escaped else text
 
 
 def id_from_text(text: str) -> UUID | str | int:

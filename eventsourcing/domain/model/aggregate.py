@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from eventsourcing.domain.model import stores
 from eventsourcing.domain.model.entity import TimestampedVersionedEntity, publish_pending
 from eventsourcing.domain.model.events import DomainEvent

@@ -50,7 +50,7 @@ def event(name: str | type[DomainEvent]) -> Callable[[Callable[P, None]], Callab
     return decorate
 
 
-class attribute(Generic[V]):  # noqa: N801  (used as a decorator)
+class attribute(Generic[V]):
     """An attribute of an entity that is set by an ``AttributeChanged`` event::
 
         @attribute

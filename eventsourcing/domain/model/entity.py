@@ -24,7 +24,7 @@ from typing import Any, ClassVar, Self
 from uuid import UUID, uuid4
 
 from eventsourcing.domain.model import events, stores
-from eventsourcing.domain.model.entityevents import define_events, init_parameters
+from eventsourcing.domain.model.entityevents import define_events
 from eventsourcing.domain.model.events import (
     DomainEvent,
     EventWithOriginatorID,
@@ -87,6 +87,7 @@ class DomainEntity:
     """An entity with an id. Its events carry the id, and no position."""
 
     __topic__: ClassVar[str]
+    _init_parameters: ClassVar[tuple[str, ...]] = ()
 
     _id: UUID | str | int
     _home: stores.Store | None = None
@@ -111,7 +112,7 @@ class DomainEntity:
             )
 
         @_applied
-        def mutate(self, obj: Any) -> Any:
+        def mutate(self, obj: Any, /) -> Any:
             """Changes the entity. Override it; there is nothing to call or return.
 
             Args:
@@ -128,7 +129,8 @@ class DomainEntity:
 
     class Created(Event, events.Created):
         """The entity came into being. Its further fields are the parameters of the entity's
-        constructor."""
+        constructor.
+        """
 
         _begins = True
         originator_topic: str
@@ -142,9 +144,9 @@ class DomainEntity:
             obj._check_follows(self)
             obj._applying = self
             try:
-                names = init_parameters(cls)
                 state = self.__dict__
-                cls.__init__(obj, **{name: state[name] for name in names if name in state})
+                names = [name for name in cls._init_parameters if name in state]
+                cls.__init__(obj, **{name: state[name] for name in names})
             finally:
                 obj._applying = None
             return obj
@@ -152,13 +154,15 @@ class DomainEntity:
     class AttributeChanged(Event, events.AttributeChanged):
         """An attribute of the entity was given a new value."""
 
-        def mutate(self, obj: Any) -> Any:
+        def mutate(self, obj: Any, /) -> Any:
+            """Sets the attribute."""
             obj._set_attribute(self.name, self.value)
 
     class Discarded(Event, events.Discarded):
         """The entity came to its end."""
 
-        def mutate(self, obj: Any) -> Any:
+        def mutate(self, obj: Any, /) -> Any:
+            """Has the entity refuse all further events."""
             obj._discarded = True
 
     def __init_subclass__(cls, topic: str | None = None, **kwargs: Any) -> None:
@@ -173,7 +177,9 @@ class DomainEntity:
             name = type(self).__qualname__
             raise ProgrammingError(f"make it with {name}.create(...), not with {name}(...)")
         if kwargs:
-            raise EventFieldError(f"{type(self).__qualname__}: unknown field {next(iter(kwargs))!r}")
+            raise EventFieldError(
+                f"{type(self).__qualname__}: unknown field {next(iter(kwargs))!r}"
+            )
 
     @classmethod
     def create(cls, id: UUID | str | int | None = None, **kwargs: Any) -> Self:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable
-from functools import lru_cache, wraps
+from functools import wraps
 from inspect import signature
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
@@ -20,24 +20,27 @@ from eventsourcing.exceptions import EventFieldError, ProgrammingError
 if TYPE_CHECKING:
     from eventsourcing.domain.model.entity import DomainEntity
 
-__all__ = ["command", "define_events", "init_parameters"]
+__all__ = ["command", "define_events"]
 
 _STANDARD = ("Event", "Created", "AttributeChanged", "Discarded")
 
 
 def define_events(cls: type[DomainEntity]) -> None:
     """Adds to ``cls`` the nested event classes that it lacks, and names them after it."""
+    constructors = _constructors(cls)
+    cls._init_parameters = tuple(p.name for _, p in parameters_of(*constructors))
     for name in _STANDARD:
         inherited: Any = getattr(cls, name)
         if name not in vars(cls):
             bases = (inherited,) if name == "Event" else (cls.Event, inherited)
             namespace: dict[str, Any] = {}
             if name == "Created":
-                namespace["_parameters_of"] = _constructors(cls)
+                namespace["_parameters_of"] = constructors
             _derive(cls, name, bases, namespace)
     for attribute in list(vars(cls).values()):
-        if isinstance(attribute, FunctionType) and hasattr(attribute, "_short_style"):
-            _define_event_of(cls, *attribute._short_style)
+        short_style = getattr(attribute, "__dict__", {}).get("_short_style")
+        if short_style is not None:
+            _define_event_of(cls, *short_style)
     _name_after(cls)
 
 
@@ -48,11 +51,17 @@ def command(body: FunctionType, event: str | type[DomainEvent]) -> Callable[...,
     Args:
         body: the method as written.
         event: the name of the event class to make, or the class if the user wrote one.
+
+    Raises:
+        ProgrammingError: a parameter cannot be a field (``*args``, ``**kwargs``).
     """
+    for parameter in signature(body).parameters.values():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise ProgrammingError(
+                f"{body.__qualname__}: {parameter} cannot be a field of an event"
+            )
     names = tuple(parameter.name for _, parameter in parameters_of(body))
-    by_position = tuple(
-        p.name for _, p in parameters_of(body) if p.kind is p.POSITIONAL_OR_KEYWORD
-    )
+    by_position = tuple(p.name for _, p in parameters_of(body) if p.kind is p.POSITIONAL_OR_KEYWORD)
 
     @wraps(body)
     def method(self: Any, /, *args: Any, **kwargs: Any) -> None:
@@ -82,13 +91,7 @@ def _named(
     return named
 
 
-@lru_cache(maxsize=None)
-def init_parameters(cls: type[DomainEntity]) -> tuple[str, ...]:
-    """Returns the names of what the constructor of ``cls`` takes besides ``**kwargs``."""
-    return tuple(parameter.name for _, parameter in parameters_of(*_constructors(cls)))
-
-
-def _constructors(cls: type[DomainEntity]) -> tuple[FunctionType, ...]:
+def _constructors(cls: type) -> tuple[FunctionType, ...]:
     """The constructors that take part: each one that is reached through ``**kwargs``."""
     found = []
     for base in cls.__mro__:
@@ -136,7 +139,8 @@ def _name_after(cls: type[DomainEntity]) -> None:
     if stable is None:
         return
     for name, nested in list(vars(cls).items()):
-        if isinstance(nested, type) and issubclass(nested, DomainEvent):
-            if "__topic__" not in vars(nested):
-                nested.__topic__ = f"{stable}.{name}"
-                event_classes.register(nested)
+        if not isinstance(nested, type) or not issubclass(nested, DomainEvent):
+            continue
+        if "__topic__" not in vars(nested):
+            nested.__topic__ = f"{stable}.{name}"
+            event_classes.register(nested)

@@ -95,7 +95,7 @@ class DomainEvent:
             _set(self, "_context", context)
         return context
 
-    def mutate(self, obj: Any) -> Any:
+    def mutate(self, obj: Any, /) -> Any:
         """Changes ``obj`` by what happened. Override it; there is nothing to call or return."""
         return obj
 

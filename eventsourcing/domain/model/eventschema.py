@@ -167,18 +167,18 @@ class EventSchema:
 def parameters_of(*functions: FunctionType) -> Iterator[tuple[FunctionType, inspect.Parameter]]:
     """Yields the parameters that become fields of the event made from the functions.
 
-    ``self`` and ``**kwargs`` do not.
+    ``self``, ``*args`` and ``**kwargs`` do not.
 
     Raises:
-        ProgrammingError: a parameter that no field can stand for (``*args``, positional-only).
+        ProgrammingError: a parameter is positional-only, and so has no name to be given by.
     """
     for function in functions:
         for parameter in list(inspect.signature(function).parameters.values())[1:]:
-            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.POSITIONAL_ONLY):
+            if parameter.kind is parameter.POSITIONAL_ONLY:
                 raise ProgrammingError(
-                    f"{function.__qualname__}: parameter {parameter} cannot be a field of an event"
+                    f"{function.__qualname__}: {parameter} cannot be a field of an event"
                 )
-            if parameter.kind is not parameter.VAR_KEYWORD:
+            if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
                 yield function, parameter
 
 
@@ -234,10 +234,12 @@ def _annotations(owner: type | FunctionType) -> dict[str, Any]:
 
 def _resolved(owner: type | FunctionType, name: str, annotation: Any) -> Any:
     """Returns an annotation as an object, where it was written as (or has become) a string."""
-    if isinstance(owner, FunctionType):
-        names, local = owner.__globals__, {}
+    names: dict[str, Any] = {}
+    local: dict[str, Any] = {}
+    if isinstance(owner, type):
+        names, local = vars(sys.modules[owner.__module__]), dict(vars(owner))
     else:
-        names, local = vars(sys.modules[owner.__module__]), vars(owner)
+        names = owner.__globals__
     holder = type("holder", (), {"__annotations__": {name: annotation}})
     try:
         return typing.get_type_hints(holder, names, local)[name]

@@ -41,13 +41,15 @@ class Store(Protocol):
 
     def accepts(self, event: DomainEvent) -> bool:
         """Tells whether events such as this one are stored here."""
+        ...
 
     def store(self, events: Sequence[DomainEvent]) -> None:
         """Stores all events in one transaction, or raises and stores none."""
 
     def when_committed(self, callback: Callable[[], None]) -> None:
         """Calls back once what was stored so far is committed: now, or after the caller's
-        own transaction; never, if that is rolled back."""
+        own transaction; never, if that is rolled back.
+        """
 
 
 _lock = threading.Lock()

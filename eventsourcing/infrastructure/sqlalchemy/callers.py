@@ -30,7 +30,9 @@ class CallersTransaction:
     can_repeat = False
 
     def __init__(
-        self, given: Session | scoped_session[Session] | Connection, driver_of: Callable[[str], Driver]
+        self,
+        given: Session | scoped_session[Session] | Connection,
+        driver_of: Callable[[str], Driver],
     ) -> None:
         if not isinstance(given, Session | scoped_session | Connection):
             raise ProgrammingError(
@@ -74,7 +76,7 @@ class CallersTransaction:
         if isinstance(self._given, Connection):
             callback()
         else:
-            session = self._session()
+            session = self._given if isinstance(self._given, Session) else self._given()
             _Hooks.of(session).add(session, callback)
 
     def lost(self) -> None:
@@ -83,16 +85,13 @@ class CallersTransaction:
     def close(self) -> None:
         """See :class:`Connections`."""
 
-    def _session(self) -> Session:
-        assert not isinstance(self._given, Connection)
-        return self._given if isinstance(self._given, Session) else self._given()
-
     def _connection(self) -> Connection:
         return self._given if isinstance(self._given, Connection) else self._given.connection()
 
     def _begin_sqlite(self, connection: Connection) -> None:
         """Begins what the driver puts off until the first INSERT. Without it, the SAVEPOINT
-        would be the transaction, and its RELEASE would commit."""
+        would be the transaction, and its RELEASE would commit.
+        """
         if connection.dialect.name == "sqlite":
             dbapi: Any = connection.connection.dbapi_connection
             if not dbapi.in_transaction:

@@ -30,15 +30,18 @@ class Connections(Protocol):
     @property
     def dialect(self) -> Dialect:
         """The dialect of the database."""
+        ...
 
     def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Any]:
         """Returns all rows of a query."""
+        ...
 
     def execute(self, write: Write) -> None:
         """Executes all of the write, or nothing."""
 
     def ddl(self, table: Table) -> AbstractContextManager[Connection]:
         """Gives a connection on which the table may be created or dropped."""
+        ...
 
     def when_committed(self, callback: Callable[[], None]) -> None:
         """Calls back once what was executed is committed."""

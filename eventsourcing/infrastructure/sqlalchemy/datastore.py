@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-import sqlalchemy
-from sqlalchemy import Dialect, Engine, Table, create_engine, inspect, make_url
+from sqlalchemy import Dialect, Engine, Table, create_engine, event, exc, inspect, make_url
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.schema import CreateSchema, CreateTable, DropTable
 
@@ -21,7 +19,6 @@ from eventsourcing.exceptions import (
     OutcomeUnknown,
     PersistenceError,
     ProgrammingError,
-    SequencedItemConflict,
     TableNotFound,
 )
 from eventsourcing.infrastructure.sqlalchemy.connections import Connections, EngineConnections
@@ -46,6 +43,7 @@ class SQLAlchemySettings:
         uri: of SQLAlchemy. Bare ``postgresql://``, ``mysql://`` and ``mariadb://`` mean psycopg 3
             and PyMySQL. Left out, it is that of the environment variable ``DB_URI``, else
             ``sqlite:///:memory:``.
+        url: the URI that holds, with the driver's name in it.
         pool_size, max_overflow: how many connections to keep, and how many more to open when
             all are in use.
         pool_timeout: seconds to wait for a free connection.
@@ -58,7 +56,7 @@ class SQLAlchemySettings:
         ProgrammingError: the URI cannot be used, or a number is negative.
     """
 
-    uri: str | URL | None = None
+    uri: InitVar[str | URL | None] = None
     pool_size: int = 10
     max_overflow: int = 20
     pool_timeout: float = 30.0
@@ -66,12 +64,13 @@ class SQLAlchemySettings:
     lock_timeout: float = 30.0
     sqlite_journal_mode: Literal["WAL", "DELETE", "TRUNCATE", "PERSIST"] = "WAL"
     sqlite_synchronous: Literal["EXTRA", "FULL", "NORMAL", "OFF"] = "FULL"
+    url: URL = field(init=False)
 
-    def __post_init__(self) -> None:
-        uri = self.uri or os.environ.get(URI_VARIABLE) or DEFAULT_URI
+    def __post_init__(self, uri: str | URL | None) -> None:
+        uri = uri or os.environ.get(URI_VARIABLE) or DEFAULT_URI
         try:
             url = make_url(uri)
-        except ArgumentError as error:
+        except exc.ArgumentError as error:
             raise ProgrammingError(
                 "the database URI cannot be read; it looks like"
                 " postgresql://user:password@host/database"
@@ -79,7 +78,7 @@ class SQLAlchemySettings:
         driver = driver_for(url.get_backend_name())
         if "+" not in url.drivername:
             url = url.set(drivername=driver.name)
-        object.__setattr__(self, "uri", url)
+        object.__setattr__(self, "url", url)
         for name in ("pool_timeout", "connect_timeout", "lock_timeout", "max_overflow"):
             if getattr(self, name) < 0:
                 raise ProgrammingError(f"{name} cannot be negative")
@@ -224,10 +223,10 @@ class SQLAlchemyDatastore:
             raise PersistenceError("the datastore has been closed")
 
     def _class_of(self, error: BaseException) -> type[PersistenceError]:
-        if isinstance(error, sqlalchemy.exc.TimeoutError):
+        if isinstance(error, exc.TimeoutError):
             return DatabaseUnavailable
         original = _original(error)
-        if isinstance(original, SQLAlchemyError):
+        if isinstance(original, exc.SQLAlchemyError):
             return PersistenceError
         return self._driver.classify(original)
 
@@ -238,22 +237,20 @@ class SQLAlchemyDatastore:
         """
         original = _original(error)
         dbapi: Any = self.dialect.loaded_dbapi
-        foreign = (SQLAlchemyError, OverflowError, OSError, dbapi.Error)
+        foreign = (exc.SQLAlchemyError, OverflowError, OSError, dbapi.Error)
         if isinstance(error, EventSourcingError) or not isinstance(original, foreign):
             return error
         cls = self._class_of(error)
         message = _message(original)
         if cls is TableNotFound:
             message += (
-                ". Create the table with setup_table=True, or by a migration"
-                " (docs: how-to/alembic)"
+                ". Create the table with setup_table=True, or by a migration (docs: how-to/alembic)"
             )
         return cls(message)
 
 
 def _own_connections(settings: SQLAlchemySettings) -> EngineConnections:
-    url = settings.uri
-    assert isinstance(url, URL)
+    url = settings.url
     driver = driver_for(url.get_backend_name())
     is_memory = _is_memory(url)
     try:
@@ -269,7 +266,7 @@ def _own_connections(settings: SQLAlchemySettings) -> EngineConnections:
             connect_args=driver.connect_args(settings, url),
             hide_parameters=True,
         )
-    except NoSuchModuleError as error:
+    except exc.NoSuchModuleError as error:
         raise ProgrammingError(f"SQLAlchemy knows no driver {url.drivername!r}") from error
     except ModuleNotFoundError as error:
         raise ProgrammingError(
@@ -279,7 +276,7 @@ def _own_connections(settings: SQLAlchemySettings) -> EngineConnections:
     prepare = driver.on_connect
     if prepare is not None:
 
-        @sqlalchemy.event.listens_for(engine, "connect")
+        @event.listens_for(engine, "connect")
         def _on_connect(connection: Any, record: object) -> None:
             prepare(connection, settings)
 
@@ -293,7 +290,7 @@ def _is_memory(url: URL) -> bool:
 
 
 def _original(error: BaseException) -> BaseException:
-    if isinstance(error, DBAPIError) and error.orig is not None:
+    if isinstance(error, exc.DBAPIError) and error.orig is not None:
         return error.orig
     return error
 

@@ -214,7 +214,7 @@ def _mysql_connect_args(settings: SQLAlchemySettings, url: URL) -> dict[str, Any
 def _mysql_check_size(cursor: DBAPICursor, sql: str, row: Sequence[Any]) -> None:
     if sum(len(value) for value in row if isinstance(value, str)) < _SMALL_PACKET:
         return
-    size = len(cursor.mogrify(sql, row).encode())  # type: ignore[attr-defined]
+    size = len(cursor.mogrify(sql, row).encode())
     cursor.execute("SELECT @@max_allowed_packet")
     (limit,) = cursor.fetchone() or (0,)
     if size >= limit:

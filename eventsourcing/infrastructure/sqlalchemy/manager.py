@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Table, UniqueConstraint
+from sqlalchemy import Index, PrimaryKeyConstraint, Table, UniqueConstraint
 
 from eventsourcing.exceptions import ConstraintViolation, ProgrammingError, SequencedItemConflict
-from eventsourcing.infrastructure.recordmanager import Bounds, RecordManager
+from eventsourcing.infrastructure.recordmanager import EVERYTHING, Bounds, RecordManager
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
 from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemyDatastore
 from eventsourcing.infrastructure.sqlalchemy.statements import Statements
@@ -67,7 +67,7 @@ class SQLAlchemyRecordManager(RecordManager):
             raise ConstraintViolation(str(error)) from error.__cause__
 
     def get_items(
-        self, sequence_id: object, bounds: Bounds = Bounds()
+        self, sequence_id: object, bounds: Bounds = EVERYTHING
     ) -> Iterator[tuple[Any, ...]]:
         """See :meth:`RecordManager.get_items`."""
         remaining = bounds.limit
@@ -106,7 +106,7 @@ def _table_of(record_class: Table | type | None) -> Table:
 def _unique_keys(table: Table, columns: Sequence[str]) -> tuple[str, ...]:
     """Returns the names of what keeps the positions of a sequence unique."""
     wanted = set(columns)
-    found = [
+    found: list[UniqueConstraint | Index | PrimaryKeyConstraint] = [
         *(c for c in table.constraints if isinstance(c, UniqueConstraint)),
         *(i for i in table.indexes if i.unique),
         table.primary_key,

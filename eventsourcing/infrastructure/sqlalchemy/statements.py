@@ -19,7 +19,6 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ColumnElement
 
 from eventsourcing.exceptions import ProgrammingError
@@ -141,8 +140,7 @@ class Statements:
             statement = statement.where(position <= bindparam("last"))
         order = position if is_ascending else position.desc()
         limited = statement.order_by(order).limit(bindparam("limit", type_=Integer))
-        compiled = limited.compile(dialect=self._dialect)
-        assert isinstance(compiled, SQLCompiler) and compiled.positiontup is not None
+        compiled: Any = limited.compile(dialect=self._dialect)
         return Query(str(compiled), tuple(compiled.positiontup), dict(compiled.params))
 
     def _compiled(self, statement: Insert) -> str:
@@ -152,7 +150,8 @@ class Statements:
 def _positional(dialect: Dialect) -> Dialect:
     """Returns a dialect that writes parameters in order, which costs drivers the least."""
     style = "qmark" if dialect.paramstyle == "qmark" else "format"
-    positional: Dialect = type(dialect)(paramstyle=style)
+    make: Any = type(dialect)
+    positional: Dialect = make(paramstyle=style)
     positional.server_version_info = getattr(dialect, "server_version_info", None)
     return positional
 
