@@ -1,0 +1,1 @@
+"""Small complete programs. Each is run by ``tests/examples``."""

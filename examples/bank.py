@@ -1,0 +1,137 @@
+"""A bank that keeps its state as events in a SQLite file: ``make demo``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from eventsourcing.application.simple import SimpleApplication
+from eventsourcing.domain.model.aggregate import AggregateRoot
+from eventsourcing.domain.model.context import unit_of_work
+from eventsourcing.domain.model.decorators import event, retry
+from eventsourcing.exceptions import ConcurrencyError
+
+
+class InsufficientFunds(Exception):
+    """The account does not hold that much."""
+
+
+class Account(AggregateRoot, topic="account"):  # the name of the class in stored rows
+    def __init__(self, owner: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.owner = owner
+        self.balance = Decimal("0.00")
+
+    @event("Deposited")  # the method is the command, the event's fields, and what the event does
+    def deposit(self, amount: Decimal) -> None:
+        self.balance += amount
+
+    def withdraw(self, amount: Decimal) -> None:  # the same in three parts: the command decides,
+        if amount > self.balance:
+            raise InsufficientFunds(f"{self.owner} has {self.balance}, not {amount}")
+        self._trigger(self.Withdrawn, amount=amount)
+
+    class Withdrawn(AggregateRoot.Event):  # the event has typed fields,
+        amount: Decimal
+
+        def mutate(self, obj: Account) -> None:  # and changes the account, now and at each replay
+            obj.balance -= self.amount
+
+
+class Bank(SimpleApplication):
+    def open_account(self, number: str, owner: str, amount: Decimal) -> None:
+        account = Account.create(id=number, owner=owner)
+        account.deposit(amount)
+        self.save(account)
+
+    def account(self, number: str) -> Account:
+        return self.repository.get(number, Account)
+
+    @retry(ConcurrencyError, max_retries=5)
+    def transfer(self, source: str, target: str, amount: Decimal) -> None:
+        payer, payee = self.account(source), self.account(target)
+        payer.withdraw(amount)
+        payee.deposit(amount)
+        self.save(payer, payee)  # one transaction: both or neither
+
+
+def work(bank: Bank) -> None:
+    title("Ann and Bob open accounts")
+    with unit_of_work("opening"):  # stored with every event as its correlation id
+        bank.open_account("A-1", "Ann", Decimal("100.00"))
+        bank.open_account("B-2", "Bob", Decimal("20.00"))
+    title("Ann sends Bob 30.00: one transaction for both accounts")
+    with unit_of_work("transfer-1"):
+        bank.transfer("A-1", "B-2", Decimal("30.00"))
+    title("Ann sends Bob 500.00")
+    try:
+        bank.transfer("A-1", "B-2", Decimal("500.00"))
+    except InsufficientFunds as error:
+        print(f"  not possible, and nothing is stored: {error}")
+    title("Ann pays her rent, and a rival is quicker")
+    with unit_of_work("rent"):
+        pay_rent(bank, rivals=iter([Decimal("5.00")]))
+
+
+@retry(ConcurrencyError, max_retries=3)
+def pay_rent(bank: Bank, rivals: Iterator[Decimal]) -> None:
+    account = bank.account("A-1")  # afresh in each attempt
+    print(f"  loaded the account at version {account.version}")
+    for amount in rivals:  # somebody else loads, changes and saves the account meanwhile
+        rival = bank.account("A-1")
+        with unit_of_work("gift"):
+            rival.deposit(amount)
+        bank.save(rival)
+        print(f"  a rival stores a deposit of {amount} first")
+    account.withdraw(Decimal("60.00"))
+    try:
+        bank.save(account)
+    except ConcurrencyError as error:
+        print(f"  refused: {error}")
+        raise
+    print("  stored: the rent is paid")
+
+
+def show(bank: Bank) -> None:
+    for number in ("A-1", "B-2"):
+        account = bank.account(number)
+        title(f"{number}: {account.owner} has {account.balance}")
+        print(f"  {'version':7}  {'time (UTC)':19}  {'event':9}   amount  balance  correlation id")
+        replayed: Any = None
+        events: Iterator[Any] = bank.event_store.get_domain_events(number)
+        for happened in events:
+            replayed = happened.mutate(replayed)  # nothing else happens when it is loaded
+            print(
+                f"  {happened.originator_version:7}  {happened.timestamp:%Y-%m-%d %H:%M:%S}"
+                f"  {type(happened).__name__:9}  {getattr(happened, 'amount', ''):>7}"
+                f"  {replayed.balance:7}  {happened.context.correlation_id}"
+            )
+
+
+def title(text: str) -> None:
+    print(f"\n{text}")
+
+
+def main(arguments: list[str]) -> None:
+    if arguments:
+        file, is_new = Path(arguments[0]), not Path(arguments[0]).exists()
+    else:
+        file, is_new = Path(tempfile.mkdtemp(prefix="bank-")) / "bank.db", True
+    with Bank(uri=f"sqlite:///{file}") as bank:
+        if is_new:
+            print(f"A new bank in {file}")
+            work(bank)
+        show(bank)
+    if is_new:
+        title("The bank is closed. A new process opens the file, and replays the events.")
+        sys.stdout.flush()
+        subprocess.run([sys.executable, "-m", "examples.bank", str(file)], check=True)  # noqa: S603
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
