@@ -104,7 +104,7 @@ class AmbiguousApplicationError(ProgrammingError):
 
 
 class ApplicationClosedError(ProgrammingError):
-    """Work for an application that has been closed."""
+    """Work for an application, or for its record manager, that has been closed."""
 
 
 class WrongApplicationError(ProgrammingError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from eventsourcing.application.policies import EventType, PersistencePolicy
 from eventsourcing.domain.model.aggregate import AggregateRoot
@@ -65,6 +65,9 @@ class SimpleApplication:
         PersistenceError: the table cannot be created.
     """
 
+    mapper_class: ClassVar[type[SequencedItemMapper]] = SequencedItemMapper
+    """What a subclass may replace, to fill the columns of a record class of its own."""
+
     def __init__(
         self,
         uri: str | None = None,
@@ -87,7 +90,7 @@ class SimpleApplication:
             record_manager = _sql_record_manager(
                 uri, session, engine, settings, table_name, schema, setup_table
             )
-        mapper = SequencedItemMapper(record_manager.item_class, topic_prefixes)
+        mapper = self.mapper_class(record_manager.item_class, topic_prefixes)
         self.name = name or f"{type(self).__qualname__} at {id(self):#x}"
         self.event_store = EventStore(record_manager, mapper)
         self.persistence_policy = PersistencePolicy(self.event_store, persist_event_type, self.name)

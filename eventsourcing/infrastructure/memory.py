@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from eventsourcing.exceptions import PersistenceError, SequencedItemConflict
+from eventsourcing.exceptions import ApplicationClosedError, SequencedItemConflict
 from eventsourcing.infrastructure.recordmanager import EVERYTHING, Bounds, RecordManager
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
 from eventsourcing.utils.ids import id_to_text
@@ -65,4 +65,4 @@ class MemoryRecordManager(RecordManager):
 
     def _check_open(self) -> None:
         if self._closed:
-            raise PersistenceError("the record manager has been closed")
+            raise ApplicationClosedError("the record manager has been closed")

@@ -12,7 +12,6 @@ that names what is missing, unknown or wrongly typed, and that type checkers und
 from __future__ import annotations
 
 import dataclasses
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, dataclass_transform
@@ -22,6 +21,7 @@ from eventsourcing.domain.model import stores
 from eventsourcing.domain.model.context import EventContext, current_unit_of_work, new_event_id
 from eventsourcing.domain.model.eventschema import EventSchema
 from eventsourcing.exceptions import EventHandlersNotEmptyError, SubscriberError
+from eventsourcing.utils.locks import lock_that_survives_fork
 from eventsourcing.utils.times import utc_now
 from eventsourcing.utils.topic import TopicRegistry
 
@@ -112,7 +112,9 @@ class DomainEvent:
         return hash((type(self), frozenset(self.__dict__.items())))
 
     def __repr__(self) -> str:
-        attributes = ", ".join(f"{name}={value!r}" for name, value in self.__dict__.items())
+        state = self.__dict__  # a stored event has it in another order than a new one
+        names = dict.fromkeys((*schema_of(type(self)).fields, *state))
+        attributes = ", ".join(f"{name}={state[name]!r}" for name in names if name in state)
         return f"{type(self).__qualname__}({attributes})"
 
     def __getstate__(self) -> tuple[dict[str, Any], EventContext]:
@@ -214,7 +216,7 @@ class Logged(EventWithTimestamp):
 Handler = Callable[[Any], object]
 Predicate = Callable[[Any], bool]
 
-_lock = threading.Lock()
+_lock = lock_that_survives_fork()
 _subscriptions: tuple[tuple[Predicate | None, Handler], ...] = ()
 
 

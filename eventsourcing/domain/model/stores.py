@@ -8,7 +8,6 @@ else to the only open one. Where that leaves a choice there is an error, never a
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
@@ -18,6 +17,7 @@ from eventsourcing.exceptions import (
     ApplicationClosedError,
     NoApplicationError,
 )
+from eventsourcing.utils.locks import lock_that_survives_fork
 
 if TYPE_CHECKING:
     from eventsourcing.domain.model.events import DomainEvent
@@ -52,7 +52,7 @@ class Store(Protocol):
         """
 
 
-_lock = threading.Lock()
+_lock = lock_that_survives_fork()
 _open: tuple[Store, ...] = ()
 _active: ContextVar[tuple[Store, ...]] = ContextVar("eventsourcing_active_stores", default=())
 

@@ -13,6 +13,7 @@ from sqlalchemy.pool import QueuePool
 from sqlalchemy.schema import CreateSchema, CreateTable, DropTable
 
 from eventsourcing.exceptions import (
+    ApplicationClosedError,
     ConstraintViolation,
     DatabaseUnavailable,
     EventSourcingError,
@@ -48,7 +49,8 @@ class SQLAlchemySettings:
             all are in use.
         pool_timeout: seconds to wait for a free connection.
         connect_timeout: seconds, for servers.
-        lock_timeout: seconds to wait for somebody else's lock.
+        lock_timeout: seconds to wait for somebody else's lock; None for the server's own
+            setting (of use behind PgBouncer, which may refuse to pass it on).
         sqlite_journal_mode, sqlite_synchronous: of SQLite files. WAL with FULL loses nothing
             that was acknowledged; WAL with NORMAL may lose the last saves in a power cut.
 
@@ -61,7 +63,7 @@ class SQLAlchemySettings:
     max_overflow: int = 20
     pool_timeout: float = 30.0
     connect_timeout: int = 10
-    lock_timeout: float = 30.0
+    lock_timeout: float | None = 30.0
     sqlite_journal_mode: Literal["WAL", "DELETE", "TRUNCATE", "PERSIST"] = "WAL"
     sqlite_synchronous: Literal["EXTRA", "FULL", "NORMAL", "OFF"] = "FULL"
     url: URL = field(init=False)
@@ -80,7 +82,7 @@ class SQLAlchemySettings:
             url = url.set(drivername=driver.name)
         object.__setattr__(self, "url", url)
         for name in ("pool_timeout", "connect_timeout", "lock_timeout", "max_overflow"):
-            if getattr(self, name) < 0:
+            if (getattr(self, name) or 0) < 0:
                 raise ProgrammingError(f"{name} cannot be negative")
         if self.pool_size < 1:
             raise ProgrammingError("pool_size must be at least 1")
@@ -220,7 +222,7 @@ class SQLAlchemyDatastore:
 
     def _check_open(self) -> None:
         if self._is_closed:
-            raise PersistenceError("the datastore has been closed")
+            raise ApplicationClosedError("the datastore has been closed")
 
     def _class_of(self, error: BaseException) -> type[PersistenceError]:
         if isinstance(error, exc.TimeoutError):

@@ -101,7 +101,8 @@ def _classify_sqlite(error: BaseException) -> ErrorClass:
 
 
 def _sqlite_connect_args(settings: SQLAlchemySettings, url: URL) -> dict[str, Any]:
-    return {"timeout": settings.lock_timeout, "check_same_thread": False}
+    timeout = {} if settings.lock_timeout is None else {"timeout": settings.lock_timeout}
+    return {"check_same_thread": False, **timeout}
 
 
 def _sqlite_on_connect(connection: DBAPIConnection, settings: SQLAlchemySettings) -> None:
@@ -147,9 +148,12 @@ def _classify_postgresql(error: BaseException) -> ErrorClass:
 
 
 def _postgresql_connect_args(settings: SQLAlchemySettings, url: URL) -> dict[str, Any]:
-    options = f"-c lock_timeout={round(settings.lock_timeout * 1000)}"
-    given = url.query.get("options", "")
-    return {"options": f"{given} {options}".strip(), "connect_timeout": settings.connect_timeout}
+    arguments: dict[str, Any] = {"connect_timeout": settings.connect_timeout}
+    if settings.lock_timeout is not None:
+        given = url.query.get("options", "")
+        milliseconds = round(settings.lock_timeout * 1000)
+        arguments["options"] = f"{given} -c lock_timeout={milliseconds}".strip()
+    return arguments
 
 
 # -- MySQL and MariaDB -------------------------------------------------------------------
@@ -201,13 +205,14 @@ def _classify_mysql(error: BaseException) -> ErrorClass:
 
 
 def _mysql_connect_args(settings: SQLAlchemySettings, url: URL) -> dict[str, Any]:
-    lock_wait = max(1, round(settings.lock_timeout))
+    # Strict mode: without it the server cuts what is too long, and says nothing.
+    command = "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"
+    if settings.lock_timeout is not None:
+        command += f", innodb_lock_wait_timeout = {max(1, round(settings.lock_timeout))}"
     return {
         "charset": "utf8mb4",
         "connect_timeout": settings.connect_timeout,
-        # Strict mode: without it the server cuts what is too long, and says nothing.
-        "init_command": "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'),"
-        f" innodb_lock_wait_timeout = {lock_wait}",
+        "init_command": command,
     }
 
 
