@@ -22,7 +22,7 @@ from typing import Any, TypedDict
 import msgspec
 
 from eventsourcing.exceptions import DecodeError, EncodeError
-from eventsourcing.utils.transcoding import decode_value, encode_value
+from eventsourcing.utils.transcoding import decode_value, encode_value, type_name
 from eventsourcing.utils.typespec import TypeSpec, compile_type
 
 __all__ = ["StateCodec", "dump_json", "load_json"]
@@ -117,9 +117,7 @@ class StateCodec:
                 state[name] = value
                 continue
             if not spec.check(value):
-                kind = type(value)
-                found = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
-                raise EncodeError(f"{name}: expected {spec.name}, found {found}", field=name)
+                raise EncodeError(_mistyped(name, spec, value), field=name)
             (state if spec.exact is None else tagged)[name] = encode_value(value, name)
         known = self._specs.keys() | self._skip
         for name in values:
@@ -178,6 +176,10 @@ def _present(values: Mapping[str, Any], name: str) -> Any:
         raise EncodeError(f"{name}: missing", field=name) from None
 
 
+def _mistyped(name: str, spec: TypeSpec, value: Any) -> str:
+    return f"{name}: expected {spec.name}, found {type_name(type(value))}"
+
+
 def _dump_field(name: str, value: Any) -> None:
     try:
         dump_json(value)
@@ -208,7 +210,7 @@ def _field(name: str, spec: TypeSpec, state: dict[str, Any]) -> Any:
 def _tagged_field(name: str, spec: TypeSpec, tagged: dict[str, Any]) -> Any:
     value = decode_value(tagged[name], name)
     if not spec.check(value):
-        raise DecodeError(f"{name}: expected {spec.name}, found another type", field=name)
+        raise DecodeError(_mistyped(name, spec, value), field=name)
     return value
 
 

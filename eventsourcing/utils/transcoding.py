@@ -46,6 +46,7 @@ __all__ = [
     "is_namedtuple",
     "know_class",
     "register_type",
+    "type_name",
 ]
 
 T = TypeVar("T")
@@ -112,9 +113,9 @@ def register_type(
         raise ValueError(f"tag {tag!r} must be made of letters, digits, '_', '.' and '-'")
     key = f"$x:{tag}"
     if get_topic(_REGISTERED.get(key, cls)) != get_topic(cls):
-        raise ValueError(f"tag {tag!r} is taken by {_name(_REGISTERED[key])}")
+        raise ValueError(f"tag {tag!r} is taken by {type_name(_REGISTERED[key])}")
     if cls in _BUILT_IN:
-        raise ValueError(f"{_name(cls)} has a form of its own already")
+        raise ValueError(f"{type_name(cls)} has a form of its own already")
 
     def encode_registered(value: T, room: int) -> Any:
         try:
@@ -123,7 +124,7 @@ def register_type(
             raise
         except Exception as error:
             raise EncodeError(
-                f"the registered encoder of {_name(cls)} raised {_name(type(error))}"
+                f"the registered encoder of {type_name(cls)} raised {type_name(type(error))}"
             ) from error
         return {key: _encode(made, _inside(room))}
 
@@ -133,10 +134,10 @@ def register_type(
             value = decode(made)
         except Exception as error:
             raise DecodeError(
-                f"the registered decoder of {_name(cls)} raised {_name(type(error))}"
+                f"the registered decoder of {type_name(cls)} raised {type_name(type(error))}"
             ) from error
         if not isinstance(value, cls):
-            raise DecodeError(f"the registered decoder of {_name(cls)} returned another type")
+            raise DecodeError(f"the registered decoder of {type_name(cls)} returned another type")
         return value
 
     _REGISTERED[key] = cls
@@ -161,6 +162,13 @@ def is_namedtuple(cls: Any) -> bool:
     )
 
 
+def type_name(cls: type) -> str:
+    """Returns how messages name a type: they never show a value."""
+    return (
+        cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+    )
+
+
 # -- paths and refusals ------------------------------------------------------------------
 
 
@@ -169,13 +177,9 @@ def _raise_at(field: str, error: EncodeError | DecodeError) -> NoReturn:
     path = (field + error.field).removeprefix(".")
     if not path:
         raise error
+    if len(path) > 200:
+        path = path[:200] + "..."
     raise type(error)(f"{path}: {error}", field=path) from error.__cause__
-
-
-def _name(cls: type) -> str:
-    return (
-        cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
-    )
 
 
 def _inside(room: int) -> int:
@@ -248,7 +252,7 @@ def _encoder_of(cls: type) -> Encoder:
             else "make it a dataclass, or register it with"
             " eventsourcing.utils.transcoding.register_type(cls, tag, encode, decode)"
         )
-        raise EncodeError(f"values of type {_name(cls)} cannot be stored: {hint}") from None
+        raise EncodeError(f"values of type {type_name(cls)} cannot be stored: {hint}") from None
 
 
 def _decode(data: Any) -> Any:
@@ -273,7 +277,7 @@ def _decode_object(data: dict[str, Any]) -> Any:
         raise
     except Exception as error:
         raise DecodeError(
-            f"what stands under {tag} is not its form ({_name(type(error))})"
+            f"what stands under {tag} is not its form ({type_name(type(error))})"
         ) from None
 
 
@@ -531,7 +535,7 @@ def _enum_encoder(cls: Any) -> Encoder:
         if cls.__members__.get(names) is not value:  # a combination of flags, or none of them
             names = [member.name for member in value] if isinstance(value, enum.Flag) else []
             if _flags(cls, names) != value:
-                raise EncodeError(f"{_name(cls)} has a value that its members do not make up")
+                raise EncodeError(f"{type_name(cls)} has a value that its members do not make up")
         return {"$enum": [topic, names]}
 
     return encode
@@ -549,7 +553,7 @@ def _decode_enum(data: Any) -> Any:
             return _flags(cls, names)
         return cls.__members__[_typed(names, str)]
     except KeyError:
-        raise DecodeError(f"{_name(cls)} has no such member") from None
+        raise DecodeError(f"{type_name(cls)} has no such member") from None
 
 
 def _fields_encoder(tag: str, cls: type, names: Sequence[str]) -> Encoder:
@@ -560,7 +564,7 @@ def _fields_encoder(tag: str, cls: type, names: Sequence[str]) -> Encoder:
         try:
             values = [get(value) for get in read]
         except AttributeError:
-            raise EncodeError(f"a {_name(cls)} lacks one of its fields") from None
+            raise EncodeError(f"a {type_name(cls)} lacks one of its fields") from None
         done = _encode_all(values, room, lambda n: f".{names[n]}")
         return {tag: [topic, dict(zip(names, done, strict=True))]}
 
@@ -571,7 +575,9 @@ def _decode_fields(cls: type, data: Any, names: Sequence[str]) -> list[Any]:
     """Returns the decoded contents of exactly the fields ``names``, in their order."""
     content = _typed(data, dict)
     if odd := sorted(content.keys() ^ set(names)):
-        raise DecodeError(f"fields of {_name(cls)} are missing or unknown: {', '.join(odd)[:200]}")
+        raise DecodeError(
+            f"fields of {type_name(cls)} are missing or unknown: {', '.join(odd)[:200]}"
+        )
     return _decode_all((content[name] for name in names), lambda n: f".{names[n]}")
 
 
@@ -589,7 +595,9 @@ def _dataclass_encoder(cls: Any) -> Encoder:
     try:
         object.__new__(cls)
     except TypeError:  # built on a built-in type, or abstract
-        raise EncodeError(f"dataclass {_name(cls)} is more than its fields: register it") from None
+        raise EncodeError(
+            f"dataclass {type_name(cls)} is more than its fields: register it"
+        ) from None
     return _fields_encoder("$dataclass", cls, [field.name for field in dataclasses.fields(cls)])
 
 

@@ -97,7 +97,7 @@ def _compile(annotation: Any, outer: frozenset[type]) -> TypeSpec:
 
 
 def _unwrap(annotation: Any) -> Any:
-    """Takes off what does not change the values: Annotated, NewType, ``type`` aliases."""
+    """Takes off what does not change the values: Annotated, Final, NewType, ``type`` aliases."""
     while True:
         if annotation is None:
             return type(None)
@@ -182,6 +182,12 @@ def _read_str(data: Any) -> Any:
     return data
 
 
+def _read_decimal(data: Any) -> Any:
+    if type(data) is not str:  # a number has lost its trailing zeros by now
+        raise _unlike("Decimal", data)
+    return _convert(Decimal, "Decimal")(data)
+
+
 def _leaf(cls: type, *also: type, exact: Test | None = None, read: Read | None = None) -> TypeSpec:
     name = _name(cls)
     return TypeSpec(
@@ -204,7 +210,7 @@ _LEAVES: dict[Any, TypeSpec] = {
     str: _leaf(str, read=_read_str),
     bytes: _leaf(bytes),
     UUID: _leaf(UUID),
-    Decimal: _leaf(Decimal),
+    Decimal: _leaf(Decimal, read=_read_decimal),
     dt.datetime: _leaf(dt.datetime, exact=_exact_moment(dt.datetime)),
     dt.time: _leaf(dt.time, exact=_exact_moment(dt.time)),
     dt.date: _leaf(dt.date),
@@ -269,25 +275,28 @@ def _compile_dataclass(cls: Any, outer: frozenset[type]) -> TypeSpec:
     fields = {name: _compile(hints.get(name, Any), outer) for name in names}
     frozen = cls.__dataclass_params__.frozen and all(f.immutable for f in fields.values())
     spec = TypeSpec(_name(cls), _instance(cls), immutable=frozen)
-    tests = [(name, field.exact) for name, field in fields.items()]
-    readers = [(name, field.read) for name, field in fields.items()]
+    tests = [(name, field.exact) for name, field in fields.items() if field.exact]
+    readers = [(name, field.read) for name, field in fields.items() if field.read]
     if not plain or any(field.wire is None for field in fields.values()) or not _decodable(cls):
         return spec
 
     def exact(value: Any) -> bool:
-        try:
-            return type(value) is cls and all(
-                test(getattr(value, name)) for name, test in tests if test
-            )
-        except AttributeError:
+        if type(value) is not cls:
             return False
+        try:
+            for name, test in tests:
+                if not test(getattr(value, name)):
+                    return False
+        except AttributeError:  # a field was deleted
+            return False
+        return True
 
     def read(data: Any) -> Any:
         if type(data) is not dict:
             raise _unlike(spec.name, data)
         if odd := sorted(data.keys() ^ fields.keys()):
             raise DecodeError(f"fields are missing or unknown: {', '.join(odd)[:200]}")
-        values = [(n, _step(f".{n}", r, data[n])) for n, r in readers if r]
+        values = [(n, _step(f".{n}", r, data[n])) for n, r in readers]
         return build_dataclass(cls, values)
 
     return dataclasses.replace(spec, exact=exact, wire=cls, read=read)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, is_dataclass
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any, Literal, NamedTuple, NewType, Optional
+from typing import Any, Literal, NamedTuple, NewType, Union
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -31,7 +31,7 @@ __all__ = [
 class Colour(enum.Enum):
     RED = "red"
     GREEN = "green"
-    ROUGE = "red"
+    ROUGE = "red"  # noqa: PIE796 - an alias
 
 
 class Level(enum.IntEnum):
@@ -62,7 +62,7 @@ class Point(NamedTuple):
     y: Any = None
 
 
-Pair = namedtuple("Pair", "left right")  # noqa: PYI024 - the old way must work too
+Pair = namedtuple("Pair", "left right")  # the old way must work too
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Line:
 @dataclass(frozen=True, slots=True)
 class Address:
     street: str
-    city: Optional[str] = None  # noqa: UP045
+    city: str | None = None
 
 
 @dataclass
@@ -96,6 +96,7 @@ class Checked:
 
 
 Sku = NewType("Sku", str)
+
 
 def identical(one: Any, other: Any) -> bool:
     """Whether two values have the same type, contents and repr, in and below each other.
@@ -237,15 +238,20 @@ def annotations() -> st.SearchStrategy[Any]:
 
 def _generic(pairs: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     makers: list[Callable[[Any, st.SearchStrategy[Any]], tuple[Any, st.SearchStrategy[Any]]]] = [
-        lambda a, s: (list[a], st.lists(s, max_size=3)),
-        lambda a, s: (tuple[a, ...], st.lists(s, max_size=3).map(tuple)),
-        lambda a, s: (tuple[a, int], st.tuples(s, integers)),
-        lambda a, s: (dict[str, a], st.dictionaries(texts | taglike, s, max_size=3)),
-        lambda a, s: (dict[int, a], st.dictionaries(st.integers(), s, max_size=3)),
-        lambda a, s: (Optional[a], st.none() | s),
-        lambda a, s: (Optional[a] | Decimal, st.none() | s | decimals),
+        lambda a, s: (generic(list, a), st.lists(s, max_size=3)),
+        lambda a, s: (generic(tuple, a, ...), st.lists(s, max_size=3).map(tuple)),
+        lambda a, s: (generic(tuple, a, int), st.tuples(s, integers)),
+        lambda a, s: (generic(dict, str, a), st.dictionaries(texts | taglike, s, max_size=3)),
+        lambda a, s: (generic(dict, int, a), st.dictionaries(st.integers(), s, max_size=3)),
+        lambda a, s: (generic(Union, a, None), st.none() | s),
+        lambda a, s: (generic(Union, a, Decimal, None), st.none() | s | decimals),
     ]
     return st.builds(lambda pair, make: make(*pair), pairs, st.sampled_from(makers))
+
+
+def generic(origin: Any, *args: Any) -> Any:
+    """Returns ``origin[args]``, which type checkers do not allow to be computed."""
+    return origin[args[0] if len(args) == 1 else args]
 
 
 @st.composite
