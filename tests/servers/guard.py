@@ -27,6 +27,7 @@ class Orders:
     Attributes:
         directory: The server's files, removed if the test run dies.
         quit_signal: Tells the server to exit at once, leaving nothing behind outside `directory`.
+        test_run: The processes of the test run, the guard's parent first; one that ends ends all.
         small_disk: Where to mount a tmpfs for the server, and its size in bytes.
     """
 
@@ -35,7 +36,7 @@ class Orders:
     uid: int
     gid: int
     quit_signal: int
-    test_run: int
+    test_run: list[int]
     small_disk: tuple[str, int] | None
 
     def to_json(self) -> str:
@@ -45,16 +46,16 @@ class Orders:
 
 def main(orders: Orders) -> int:
     """Run the server until it exits, or the test run does."""
-    test_run = os.pidfd_open(orders.test_run)
-    if os.getppid() != orders.test_run:
+    test_run = [os.pidfd_open(process) for process in orders.test_run]
+    if os.getppid() != orders.test_run[0]:
         return 1
     if orders.small_disk:
         place, size = orders.small_disk
         mount_tmpfs(size, Path(place), orders.uid, orders.gid)
     server = _start(orders)
     print(server.pid, flush=True)  # noqa: T201
-    ended, _, _ = select.select([test_run, os.pidfd_open(server.pid)], [], [])
-    if test_run in ended:
+    ended, _, _ = select.select([*test_run, os.pidfd_open(server.pid)], [], [])
+    if set(ended) & set(test_run):
         server.send_signal(orders.quit_signal)
         try:
             server.wait(SECONDS_TO_QUIT)

@@ -114,8 +114,5 @@ def empty_database(address: Address, name: str) -> None:
                 cursor.execute("KILL CONNECTION %s", [process])
             except pymysql.err.OperationalError:
                 continue  # it has just left
-        cursor.execute("XA RECOVER")
-        for _, gtrid_length, _, data in cursor.fetchall():
-            cursor.execute("XA ROLLBACK %s", [data[:gtrid_length]])
         cursor.execute(f"DROP DATABASE IF EXISTS `{name}`")
         cursor.execute(f"CREATE DATABASE `{name}` CHARACTER SET utf8mb4")

@@ -95,7 +95,7 @@ class Server(ABC):
             uid=self.account.uid,
             gid=self.account.gid,
             quit_signal=self.quit_signal,
-            test_run=os.getpid(),
+            test_run=_test_run(),
             small_disk=small_disk,
         )
         self._guard = subprocess.Popen(
@@ -190,6 +190,15 @@ class Server(ABC):
     def _failed(self, what: str) -> ServerFailed:
         log = self.log_tail() if (self.directory / "log").exists() else "(no log)"
         return ServerFailed(f"{type(self).__name__}: {what}\n{log}")
+
+
+def _test_run() -> list[int]:
+    """Return this process and, in a worker of pytest-xdist, the one that started it.
+
+    A worker whose controller was killed goes on with its test, however long that takes.
+    """
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    return [os.getpid(), os.getppid()] if is_worker else [os.getpid()]
 
 
 def _free_port() -> int:

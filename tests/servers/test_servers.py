@@ -102,7 +102,7 @@ def test_a_server_ends_when_the_test_run_is_killed(tmp_path: Path) -> None:
         uid=os.getuid(),
         gid=os.getgid(),
         quit_signal=signal.SIGTERM,
-        test_run=0,
+        test_run=[],
         small_disk=None,
     )
     test_run = subprocess.Popen(
@@ -125,7 +125,7 @@ def test_a_server_ends_when_the_test_run_is_killed(tmp_path: Path) -> None:
 
 KILLED_TEST_RUN = """
 import json, os, subprocess, sys
-orders = json.loads(sys.argv[1]) | {"test_run": os.getpid()}
+orders = json.loads(sys.argv[1]) | {"test_run": [os.getpid()]}
 subprocess.run([sys.executable, "-m", "tests.servers.guard", json.dumps(orders)])
 """
 
