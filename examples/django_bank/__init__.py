@@ -1,0 +1,1 @@
+"""A bank behind Django, with the library's own connections."""
