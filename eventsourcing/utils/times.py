@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 __all__ = ["utc_now"]
 
-
-def utc_now() -> datetime:
-    """Returns the current time as an aware UTC datetime, with microseconds."""
-    return datetime.now(UTC)
+utc_now: Callable[[], datetime] = partial(datetime.now, UTC)
+"""Returns the current time as an aware UTC datetime, with microseconds."""

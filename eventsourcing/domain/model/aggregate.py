@@ -35,14 +35,11 @@ class AggregateRoot(TimestampedVersionedEntity):
 
         _free_form = True
 
-    class Created(Event, TimestampedVersionedEntity.Created):
-        """The aggregate came into being."""
+    class Created(Event, TimestampedVersionedEntity.Created): ...
 
-    class AttributeChanged(Event, TimestampedVersionedEntity.AttributeChanged):
-        """An attribute of the aggregate was given a new value."""
+    class AttributeChanged(Event, TimestampedVersionedEntity.AttributeChanged): ...
 
-    class Discarded(Event, TimestampedVersionedEntity.Discarded):
-        """The aggregate came to its end."""
+    class Discarded(Event, TimestampedVersionedEntity.Discarded): ...
 
     @property
     def pending_events(self) -> tuple[DomainEvent, ...]:

@@ -16,21 +16,21 @@ The entities of this module publish each event at once. An
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from functools import wraps
 from types import FunctionType
 from typing import Any, ClassVar, Self
 from uuid import UUID, uuid4
 
 from eventsourcing.domain.model import events, stores
-from eventsourcing.domain.model.entityevents import define_events
+from eventsourcing.domain.model.entityevents import applied, define_events
 from eventsourcing.domain.model.events import (
     DomainEvent,
     EventWithOriginatorID,
     EventWithOriginatorVersion,
     EventWithTimestamp,
     notify,
+    quick_event,
     twin_of,
 )
 from eventsourcing.exceptions import (
@@ -41,6 +41,7 @@ from eventsourcing.exceptions import (
     ProgrammingError,
 )
 from eventsourcing.utils.ids import check_id
+from eventsourcing.utils.times import utc_now
 from eventsourcing.utils.topic import TopicRegistry, get_topic
 
 __all__ = [
@@ -55,32 +56,6 @@ entity_classes: TopicRegistry[DomainEntity] = TopicRegistry("entity")
 """Every entity class of this process, by topic."""
 
 _RESERVED = frozenset({"id", "version", "created_on", "last_modified"})
-
-
-def _applied(change: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """Makes a ``mutate`` of what somebody wrote to change the entity.
-
-    What they wrote need neither check that the event follows the entity, nor count it, nor
-    call ``super()``, nor return anything.
-    """
-
-    @wraps(change)
-    def mutate(self: DomainEntity.Event, obj: DomainEntity | None) -> DomainEntity | None:
-        if obj is not None and obj._applying is self:  # an overriding mutate() calls super()
-            change(self, obj)
-            return obj
-        if obj is None or self._begins:
-            obj = self._originator(obj)
-        obj._check_follows(self)
-        obj._applying = self
-        try:
-            change(self, obj)
-        finally:
-            obj._applying = None
-        obj._count(self)
-        return None if obj._discarded else obj
-
-    return mutate
 
 
 class DomainEntity:
@@ -104,14 +79,14 @@ class DomainEntity:
         def __init_subclass__(cls, topic: str | None = None, **kwargs: Any) -> None:
             super().__init_subclass__(topic=topic, **kwargs)
             if "mutate" in vars(cls):
-                cls.mutate = _applied(vars(cls)["mutate"])  # type: ignore[method-assign]
+                cls.mutate = applied(vars(cls)["mutate"])  # type: ignore[method-assign]
 
         def _originator(self, obj: DomainEntity | None) -> DomainEntity:
             raise OriginatorVersionError(
                 f"a {type(self).__qualname__} cannot be the first event of an entity"
             )
 
-        @_applied
+        @applied
         def mutate(self, obj: Any, /) -> Any:
             """Changes the entity. Override it; there is nothing to call or return.
 
@@ -228,15 +203,23 @@ class DomainEntity:
             EntityIsDiscarded: the entity has been discarded.
             ProgrammingError: called while an event is being applied.
         """
+        self._trigger_event(event_class, kwargs)
+
+    def _trigger_event(self, event_class: type[DomainEvent], values: dict[str, Any]) -> None:
         if self._discarded:
-            raise EntityIsDiscarded(f"{type(self).__qualname__} {self._id!r} has been discarded")
+            raise _is_discarded(self)
         if self._applying is not None:
             raise ProgrammingError(
                 f"{type(self._applying).__qualname__} is being applied: what an event does must"
                 " not trigger another event, or each replay would trigger it again"
             )
-        event = event_class(**self._position(), **kwargs)
-        twin_of(event).mutate(self)
+        position = self._position()
+        event = quick_event(event_class, position, values)
+        if event is None:
+            event = event_class(**position, **values)
+            twin_of(event).mutate(self)
+        else:
+            event.mutate(self)
         self._emit(event)
 
     # -- what versions and time stamps add to
@@ -254,7 +237,7 @@ class DomainEntity:
 
     def _check_follows(self, event: Any) -> None:
         if self._discarded:
-            raise EntityIsDiscarded(f"{type(self).__qualname__} {self._id!r} has been discarded")
+            raise _is_discarded(self)
         if event.originator_id is not self._id and event.originator_id != self._id:
             raise OriginatorIDError(
                 f"{type(event).__qualname__} is of {event.originator_id!r}, not of {self._id!r}"
@@ -285,21 +268,26 @@ class DomainEntity:
 entity_classes.register(DomainEntity)
 
 
+def _is_discarded(entity: DomainEntity) -> EntityIsDiscarded:
+    return EntityIsDiscarded(f"{type(entity).__qualname__} {entity._id!r} has been discarded")
+
+
 def publish_pending(entities: Sequence[DomainEntity], store: stores.Store | None) -> None:
     """Stores the pending events of all entities in one transaction, then tells subscribers.
 
     If storing fails, all stay pending. Without a store, subscribers alone are told.
     """
-    pending = [event for entity in entities for event in entity._pending]
+    pending = [(entity, tuple(entity._pending)) for entity in entities]
+    batch = [event for _, its_events in pending for event in its_events]
     if store is not None:
-        store.store(pending)
-    for entity in entities:
-        entity._pending.clear()
+        store.store(batch)
+    for entity, its_events in pending:
+        del entity._pending[: len(its_events)]
         entity._home = store
     if store is None:
-        notify(pending)
+        notify(batch)
     else:
-        store.when_committed(lambda: notify(pending))
+        store.when_committed(lambda: notify(batch))
 
 
 class VersionedEntity(DomainEntity):
@@ -312,14 +300,11 @@ class VersionedEntity(DomainEntity):
 
         _free_form = True
 
-    class Created(Event, DomainEntity.Created):
-        """The entity came into being."""
+    class Created(Event, DomainEntity.Created): ...
 
-    class AttributeChanged(Event, DomainEntity.AttributeChanged):
-        """An attribute of the entity was given a new value."""
+    class AttributeChanged(Event, DomainEntity.AttributeChanged): ...
 
-    class Discarded(Event, DomainEntity.Discarded):
-        """The entity came to its end."""
+    class Discarded(Event, DomainEntity.Discarded): ...
 
     @property
     def version(self) -> int:
@@ -334,6 +319,12 @@ class VersionedEntity(DomainEntity):
         return {"originator_id": self._id, "originator_version": self._version}
 
     def _check_follows(self, event: Any) -> None:
+        if (
+            event.originator_version == self._version
+            and event.originator_id is self._id
+            and not self._discarded
+        ):
+            return  # nearly always
         super()._check_follows(event)
         if event.originator_version != self._version:
             raise OriginatorVersionError(
@@ -342,7 +333,6 @@ class VersionedEntity(DomainEntity):
             )
 
     def _count(self, event: Any) -> None:
-        super()._count(event)
         self._version += 1
 
 
@@ -357,14 +347,11 @@ class TimestampedEntity(DomainEntity):
 
         _free_form = True
 
-    class Created(Event, DomainEntity.Created):
-        """The entity came into being."""
+    class Created(Event, DomainEntity.Created): ...
 
-    class AttributeChanged(Event, DomainEntity.AttributeChanged):
-        """An attribute of the entity was given a new value."""
+    class AttributeChanged(Event, DomainEntity.AttributeChanged): ...
 
-    class Discarded(Event, DomainEntity.Discarded):
-        """The entity came to its end."""
+    class Discarded(Event, DomainEntity.Discarded): ...
 
     @property
     def created_on(self) -> datetime:
@@ -380,8 +367,10 @@ class TimestampedEntity(DomainEntity):
         super()._begin(event)
         self._created_on = self._last_modified = event.timestamp
 
+    def _position(self) -> dict[str, Any]:
+        return {"originator_id": self._id, "timestamp": utc_now()}
+
     def _count(self, event: Any) -> None:
-        super()._count(event)
         self._last_modified = event.timestamp
 
 
@@ -393,13 +382,22 @@ class TimestampedVersionedEntity(TimestampedEntity, VersionedEntity):
 
         _free_form = True
 
-    class Created(Event, TimestampedEntity.Created, VersionedEntity.Created):
-        """The entity came into being."""
+    class Created(Event, TimestampedEntity.Created, VersionedEntity.Created): ...
 
     class AttributeChanged(
         Event, TimestampedEntity.AttributeChanged, VersionedEntity.AttributeChanged
     ):
         """An attribute of the entity was given a new value."""
 
-    class Discarded(Event, TimestampedEntity.Discarded, VersionedEntity.Discarded):
-        """The entity came to its end."""
+    class Discarded(Event, TimestampedEntity.Discarded, VersionedEntity.Discarded): ...
+
+    def _position(self) -> dict[str, Any]:
+        return {
+            "originator_id": self._id,
+            "originator_version": self._version,
+            "timestamp": utc_now(),
+        }
+
+    def _count(self, event: Any) -> None:
+        self._version += 1
+        self._last_modified = event.timestamp

@@ -10,6 +10,7 @@ import types
 from collections.abc import Callable
 from functools import wraps
 from inspect import signature
+from operator import attrgetter, itemgetter
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from eventsourcing.exceptions import EventFieldError, ProgrammingError
 if TYPE_CHECKING:
     from eventsourcing.domain.model.entity import DomainEntity
 
-__all__ = ["command", "define_events"]
+__all__ = ["applied", "command", "define_events"]
 
 _STANDARD = ("Event", "Created", "AttributeChanged", "Discarded")
 
@@ -60,8 +61,9 @@ def command(body: FunctionType, event: str | type[DomainEvent]) -> Callable[...,
             raise ProgrammingError(
                 f"{body.__qualname__}: {parameter} cannot be a field of an event"
             )
-    names = tuple(parameter.name for _, parameter in parameters_of(body))
     by_position = tuple(p.name for _, p in parameters_of(body) if p.kind is p.POSITIONAL_OR_KEYWORD)
+
+    find: Callable[[Any], Any] = attrgetter(event) if isinstance(event, str) else lambda _: event
 
     @wraps(body)
     def method(self: Any, /, *args: Any, **kwargs: Any) -> None:
@@ -72,9 +74,9 @@ def command(body: FunctionType, event: str | type[DomainEvent]) -> Callable[...,
             return
         if args:
             kwargs |= _named(body, by_position, args, kwargs)
-        self._trigger(getattr(self, event) if isinstance(event, str) else event, **kwargs)
+        self._trigger_event(find(self), kwargs)
 
-    method._short_style = (body, event, names)  # type: ignore[attr-defined]
+    method._short_style = (body, event)  # type: ignore[attr-defined]
     return method
 
 
@@ -89,6 +91,32 @@ def _named(
     for name in named.keys() & kwargs.keys():
         raise EventFieldError(f"{body.__qualname__}() got {name!r} twice")
     return named
+
+
+def applied(change: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Makes a ``mutate`` of what somebody wrote to change the entity.
+
+    What they wrote need neither check that the event follows the entity, nor count it, nor
+    call ``super()``, nor return anything.
+    """
+
+    @wraps(change)
+    def mutate(self: Any, obj: DomainEntity | None) -> DomainEntity | None:
+        if obj is not None and obj._applying is self:  # an overriding mutate() calls super()
+            change(self, obj)
+            return obj
+        if obj is None or self._begins:
+            obj = self._originator(obj)
+        obj._check_follows(self)
+        obj._applying = self
+        try:
+            change(self, obj)
+        finally:
+            obj._applying = None
+        obj._count(self)
+        return None if obj._discarded else obj
+
+    return mutate
 
 
 def _constructors(cls: type) -> tuple[FunctionType, ...]:
@@ -107,11 +135,8 @@ def _define_event_of(
     cls: type[DomainEntity],
     body: FunctionType,
     event: str | type[DomainEvent],
-    names: tuple[str, ...],
 ) -> None:
-    def mutate(self: DomainEvent, obj: Any) -> None:
-        body(obj, **{name: self.__dict__[name] for name in names})
-
+    mutate = _mutate_of(body)
     if isinstance(event, str):
         if event in vars(cls):
             raise ProgrammingError(f"{cls.__qualname__}.{event} is defined twice")
@@ -121,6 +146,23 @@ def _define_event_of(
         raise ProgrammingError(f"{event.__qualname__} has a mutate() besides {body.__qualname__}()")
     event.mutate = mutate  # type: ignore[method-assign]
     event.__init_subclass__()
+
+
+def _mutate_of(body: FunctionType) -> Callable[[DomainEvent, Any], None]:
+    """Makes a ``mutate`` of the body of a method: the event's fields are its arguments."""
+    parameters = [parameter for _, parameter in parameters_of(body)]
+    names = [parameter.name for parameter in parameters]
+    if len(names) > 1 and all(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters):
+        pick = itemgetter(*names)
+
+        def mutate(self: DomainEvent, obj: Any) -> None:
+            body(obj, *pick(self.__dict__))
+    else:
+
+        def mutate(self: DomainEvent, obj: Any) -> None:
+            body(obj, **{name: self.__dict__[name] for name in names})
+
+    return mutate
 
 
 def _derive(

@@ -45,8 +45,6 @@ __all__ = [
 event_classes: TopicRegistry[DomainEvent] = TopicRegistry("domain event")
 """Every event class of this process, by topic."""
 
-_set = object.__setattr__
-
 
 @dataclass_transform(
     kw_only_default=True, frozen_default=True, field_specifiers=(dataclasses.field,)
@@ -66,7 +64,7 @@ class DomainEvent:
 
     __topic__: ClassVar[str]
     _free_form: ClassVar[bool] = True
-    _schema: ClassVar[EventSchema]
+    _schema: ClassVar[EventSchema | None] = None
 
     if TYPE_CHECKING:
         _context: tuple[str | None, ...] | None
@@ -75,11 +73,12 @@ class DomainEvent:
         super().__init_subclass__(**kwargs)
         if topic is not None:
             cls.__topic__ = topic
+        cls._schema = None
         event_classes.register(cls)
 
     def __init__(self, **attributes: Any) -> None:
-        _set(self, "__dict__", schema_of(type(self)).attributes(attributes))
-        _set(self, "_context", current_unit_of_work())
+        _set_attributes(self, schema_of(type(self)).attributes(attributes))
+        _set_context(self, current_unit_of_work())
 
     @property
     def context(self) -> EventContext:
@@ -92,7 +91,7 @@ class DomainEvent:
                 context = EventContext._make(context)
             else:
                 context = EventContext(new_event_id(), *(context or ()))
-            _set(self, "_context", context)
+            _set_context(self, context)
         return context
 
     def mutate(self, obj: Any, /) -> Any:
@@ -121,11 +120,16 @@ class DomainEvent:
         return self.__dict__, self.context
 
     def __setstate__(self, state: tuple[dict[str, Any], EventContext]) -> None:
-        _set(self, "__dict__", dict(state[0]))
-        _set(self, "_context", state[1])
+        _set_attributes(self, dict(state[0]))
+        _set_context(self, state[1])
 
 
 event_classes.register(DomainEvent)
+
+# An event refuses to be set, and these are quicker than object.__setattr__.
+_new = object.__new__
+_set_attributes = vars(DomainEvent)["__dict__"].__set__
+_set_context = vars(DomainEvent)["_context"].__set__
 
 E = TypeVar("E", bound=DomainEvent)
 
@@ -135,22 +139,44 @@ def schema_of(cls: type[DomainEvent]) -> EventSchema:
 
     Not at definition: annotations may name classes that the module defines further down.
     """
-    schema: EventSchema | None = cls.__dict__.get("_schema")
+    schema = cls._schema
     if schema is None:
         schema = cls._schema = EventSchema(cls)
     return schema
 
 
-def restore(cls: type[E], attributes: dict[str, Any], context: Sequence[str | None]) -> E:
-    """Returns the event that was stored: neither checked again nor copied.
+def quick_event(cls: type[E], position: dict[str, Any], values: dict[str, Any]) -> E | None:
+    """Returns ``cls(**position, **values)``, or None if that needs a closer look.
+
+    Args:
+        position: what an entity says of its event: known to be right.
+        values: the other fields. If all are immutable values of just the declared classes,
+            the dict becomes the event's own.
+    """
+    schema = cls._schema or schema_of(cls)
+    if (
+        tuple(values) != schema.quick_names
+        or tuple(map(type, values.values())) != schema.quick_types
+        or tuple(position) != schema.quick_position
+    ):
+        return None
+    values.update(position)
+    event: E = _new(cls)
+    _set_attributes(event, values)
+    _set_context(event, current_unit_of_work())
+    return event
+
+
+def restore(cls: type[E], attributes: dict[str, Any], context: Sequence[str | None] | None) -> E:
+    """Returns an event with these attributes: neither checked nor copied.
 
     Args:
         attributes: becomes the event's own.
-        context: event id, correlation id and causation id.
+        context: event id, correlation id and causation id; or a unit of work, or None.
     """
-    event = cls.__new__(cls)
-    _set(event, "__dict__", attributes)
-    _set(event, "_context", context)
+    event: E = _new(cls)
+    _set_attributes(event, attributes)
+    _set_context(event, context)
     return event
 
 
