@@ -6,8 +6,13 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from eventsourcing.exceptions import ApplicationClosedError, SequencedItemConflict
-from eventsourcing.infrastructure.recordmanager import EVERYTHING, Bounds, RecordManager
+from eventsourcing.exceptions import ApplicationClosedError, SequencedItemConflict, ValueTooLarge
+from eventsourcing.infrastructure.recordmanager import (
+    EVERYTHING,
+    MAX_POSITION,
+    Bounds,
+    RecordManager,
+)
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
 from eventsourcing.utils.ids import id_to_text
 
@@ -37,6 +42,8 @@ class MemoryRecordManager(RecordManager):
                 taken = position in self._sequences.get(key, ()) or (key, position) in added
                 if taken:
                     raise SequencedItemConflict(f"position {position} of {item[0]!r} is taken")
+                if position > MAX_POSITION:
+                    raise ValueTooLarge(f"position {position} of {item[0]!r} has over 63 bits")
                 added[key, position] = item
             for (key, position), item in added.items():
                 self._sequences.setdefault(key, {})[position] = item
@@ -50,12 +57,8 @@ class MemoryRecordManager(RecordManager):
             sequence = self._sequences.get(id_to_text(sequence_id), {})
             positions = sorted(sequence, reverse=not bounds.is_ascending)
             first, last = bounds.first, bounds.last
-            found = [
-                sequence[position]
-                for position in positions
-                if (first is None or position >= first) and (last is None or position <= last)
-            ]
-        return iter(found[: bounds.limit])
+            found = [sequence[position] for position in positions if first <= position <= last]
+        yield from found[: bounds.limit]
 
     def close(self) -> None:
         """Forgets all items."""

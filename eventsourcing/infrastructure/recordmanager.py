@@ -11,7 +11,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["EVERYTHING", "Bounds", "RecordManager"]
+__all__ = ["EVERYTHING", "MAX_POSITION", "Bounds", "RecordManager"]
+
+MIN_POSITION, MAX_POSITION = -(2**63), 2**63 - 1
+"""What fits the column of every database."""
 
 
 class Bounds(NamedTuple):
@@ -25,16 +28,16 @@ class Bounds(NamedTuple):
     is_ascending: bool = True
 
     @property
-    def first(self) -> int | None:
-        """The lowest position within the bounds; None if there is no lower bound."""
-        lows = [n for n in (self.gte, None if self.gt is None else self.gt + 1) if n is not None]
-        return max(lows, default=None)
+    def first(self) -> int:
+        """The lowest position within the bounds, if it is not above :attr:`last`."""
+        lows = (MIN_POSITION, self.gte, None if self.gt is None else self.gt + 1)
+        return max(n for n in lows if n is not None)
 
     @property
-    def last(self) -> int | None:
-        """The highest position within the bounds; None if there is no upper bound."""
-        highs = [n for n in (self.lte, None if self.lt is None else self.lt - 1) if n is not None]
-        return min(highs, default=None)
+    def last(self) -> int:
+        """The highest position within the bounds, if it is not below :attr:`first`."""
+        highs = (MAX_POSITION, self.lte, None if self.lt is None else self.lt - 1)
+        return min(n for n in highs if n is not None)
 
 
 EVERYTHING = Bounds()

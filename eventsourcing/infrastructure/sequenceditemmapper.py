@@ -14,6 +14,7 @@ from eventsourcing.exceptions import (
     EventFieldError,
     TopicResolutionError,
 )
+from eventsourcing.infrastructure.recordmanager import MAX_POSITION
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
 from eventsourcing.utils.ids import check_id
 from eventsourcing.utils.topic import get_topic
@@ -21,7 +22,6 @@ from eventsourcing.utils.topic import get_topic
 __all__ = ["SequencedItemMapper"]
 
 _CONTEXT_FIELDS = EventContext._fields
-MAX_POSITION = 2**63 - 1
 
 
 class SequencedItemMapper:

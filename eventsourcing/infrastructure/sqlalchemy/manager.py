@@ -71,7 +71,7 @@ class SQLAlchemyRecordManager(RecordManager):
     ) -> Iterator[tuple[Any, ...]]:
         """See :meth:`RecordManager.get_items`."""
         remaining = bounds.limit
-        while remaining is None or remaining > 0:
+        while bounds.first <= bounds.last and (remaining is None or remaining > 0):
             size = PAGE_SIZE if remaining is None else min(PAGE_SIZE, remaining)
             sql, parameters = self._statements.read(sequence_id, bounds, size)
             rows = self.datastore.fetch(sql, parameters)

@@ -14,10 +14,12 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    column,
     func,
     insert,
     select,
 )
+from sqlalchemy import table as table_clause
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -76,10 +78,8 @@ class Statements:
             self._one = self._compiled(_insert_after_xid(table, self._columns))
             self._many = self._compiled(_insert_arrays_after_xid(table, self._columns))
         else:
-            self._one = self._many = self._compiled(
-                insert(table).values({c.name: bindparam(c.name) for c in self._columns})
-            )
-        self._selects: dict[tuple[bool, bool, bool], Query] = {}
+            self._one = self._many = self._compiled(_insert_in_order(table, self._columns))
+        self._selects = {ascending: self._select(ascending) for ascending in (True, False)}
 
     def write(self, items: Sequence[Row]) -> Write:
         """Returns what inserts the items in their order, as one statement if the dialect can."""
@@ -99,17 +99,12 @@ class Statements:
         The rows have all columns but that of the sequence's id: see :meth:`items`.
         """
         bind = self._binds[0]
-        first, last = bounds.first, bounds.last
-        shape = (first is None, last is None, bounds.is_ascending)
-        found = self._selects.get(shape)
-        if found is None:
-            found = self._selects[shape] = self._select(*shape)
-        sql, names, constants = found
+        sql, names, constants = self._selects[bounds.is_ascending]
         values = {
             **constants,
             "sequence": sequence_id if bind is None else bind(sequence_id),
-            "first": first,
-            "last": last,
+            "first": bounds.first,
+            "last": bounds.last,
             "limit": limit,
         }
         return sql, tuple(map(values.__getitem__, names))
@@ -131,16 +126,16 @@ class Statements:
             for row in rows
         ]
 
-    def _select(self, no_first: bool, no_last: bool, is_ascending: bool) -> Query:
+    def _select(self, is_ascending: bool) -> Query:
         sequence, position = self._columns[:2]
-        statement = select(*self._columns[1:]).where(sequence == bindparam("sequence"))
-        if not no_first:
-            statement = statement.where(position >= bindparam("first"))
-        if not no_last:
-            statement = statement.where(position <= bindparam("last"))
-        order = position if is_ascending else position.desc()
-        limited = statement.order_by(order).limit(bindparam("limit", type_=Integer))
-        compiled: Any = limited.compile(dialect=self._dialect)
+        statement = (
+            select(*self._columns[1:])
+            .where(sequence == bindparam("sequence"))
+            .where(position >= bindparam("first"), position <= bindparam("last"))
+            .order_by(position if is_ascending else position.desc())
+            .limit(bindparam("limit", type_=Integer))
+        )
+        compiled: Any = statement.compile(dialect=self._dialect)
         return Query(str(compiled), tuple(compiled.positiontup), dict(compiled.params))
 
     def _compiled(self, statement: Insert) -> str:
@@ -154,6 +149,12 @@ def _positional(dialect: Dialect) -> Dialect:
     positional: Dialect = make(paramstyle=style)
     positional.server_version_info = getattr(dialect, "server_version_info", None)
     return positional
+
+
+def _insert_in_order(table: Table, columns: Sequence[Column[Any]]) -> Insert:
+    # SQLAlchemy names a table's columns in the table's own order, which need not be the items'.
+    named = [column(c.name, c.type) for c in columns]
+    return insert(table_clause(table.name, *named, schema=table.schema))
 
 
 # PostgreSQL numbers rows when it computes the target list. The filter is evaluated before it,
