@@ -1,0 +1,24 @@
+"""What every backend must do, one suite class per port.
+
+| suite                                 | port                                                     |
+|---------------------------------------|----------------------------------------------------------|
+| ``recordmanager.RecordManagerContract``  | ``eventsourcing.infrastructure.recordmanager``        |
+| ``eventstore.EventStoreContract``        | the event store above it                              |
+| ``payloads.PayloadContract``             | what the event store does to values                   |
+| ``application.ApplicationContract``      | ``SimpleApplication`` and its repository              |
+
+They run on what the fixture `place` gives, which is each backend in turn. A new record manager
+enrols with a `Place` of its own::
+
+    class TestRecordManagerOfMine(RecordManagerContract):
+        @pytest.fixture
+        def place(self) -> Place:
+            return MyPlace()
+
+and likewise in the other suites. One whose items outlive it adds `DurableContract`.
+"""
+
+import pytest
+
+for module in ("application", "eventstore", "model", "payloads", "recordmanager", "streams"):
+    pytest.register_assert_rewrite(f"{__name__}.{module}")
