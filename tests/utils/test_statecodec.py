@@ -22,6 +22,7 @@ from tests.utils.strategies import (
     Money,
     identical,
     supported_values,
+    texts,
     typed_fields,
 )
 
@@ -298,8 +299,8 @@ class TestRefusedWhenDecoded:
 class TestJsonText:
     @given(
         st.recursive(
-            st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.text(),
-            lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+            st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | texts,
+            lambda inner: st.lists(inner) | st.dictionaries(texts, inner),
         )
     )
     def test_what_is_written_is_read(self, data: Any) -> None:
