@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from eventsourcing.application.policies import EventType, PersistencePolicy
 from eventsourcing.domain.model.aggregate import AggregateRoot
-from eventsourcing.domain.model.entity import publish_pending
+from eventsourcing.domain.model.saving import publish_pending
 from eventsourcing.domain.model.stores import activate, deactivate
 from eventsourcing.exceptions import (
     ApplicationClosedError,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from eventsourcing.domain.model import stores
-from eventsourcing.domain.model.entity import TimestampedVersionedEntity, publish_pending
+from eventsourcing.domain.model.entity import TimestampedVersionedEntity
 from eventsourcing.domain.model.events import DomainEvent
+from eventsourcing.domain.model.saving import publish_pending
 from eventsourcing.exceptions import NoApplicationError
 
 __all__ = ["AggregateRoot"]

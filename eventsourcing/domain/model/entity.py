@@ -16,7 +16,6 @@ The entities of this module publish each event at once. An
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from types import FunctionType
 from typing import Any, ClassVar, Self
@@ -29,10 +28,10 @@ from eventsourcing.domain.model.events import (
     EventWithOriginatorID,
     EventWithOriginatorVersion,
     EventWithTimestamp,
-    notify,
     quick_event,
     twin_of,
 )
+from eventsourcing.domain.model.saving import publish_pending
 from eventsourcing.exceptions import (
     EntityIsDiscarded,
     EventFieldError,
@@ -270,24 +269,6 @@ entity_classes.register(DomainEntity)
 
 def _is_discarded(entity: DomainEntity) -> EntityIsDiscarded:
     return EntityIsDiscarded(f"{type(entity).__qualname__} {entity._id!r} has been discarded")
-
-
-def publish_pending(entities: Sequence[DomainEntity], store: stores.Store | None) -> None:
-    """Stores the pending events of all entities in one transaction, then tells subscribers.
-
-    If storing fails, all stay pending. Without a store, subscribers alone are told.
-    """
-    pending = [(entity, tuple(entity._pending)) for entity in entities]
-    batch = [event for _, its_events in pending for event in its_events]
-    if store is not None:
-        store.store(batch)
-    for entity, its_events in pending:
-        del entity._pending[: len(its_events)]
-        entity._home = store
-    if store is None:
-        notify(batch)
-    else:
-        store.when_committed(lambda: notify(batch))
 
 
 class VersionedEntity(DomainEntity):

@@ -101,9 +101,14 @@ def applied(change: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """
 
     @wraps(change)
-    def mutate(self: Any, obj: DomainEntity | None) -> DomainEntity | None:
-        if obj is not None and obj._applying is self:  # an overriding mutate() calls super()
-            change(self, obj)
+    def mutate(self: Any, obj: Any) -> Any:
+        if obj is not None and obj._applying is not None:
+            if obj._applying is not self:
+                raise ProgrammingError(
+                    f"{type(obj._applying).__qualname__} is being applied, and cannot apply a"
+                    f" {type(self).__qualname__} in turn"
+                )
+            change(self, obj)  # an overriding mutate() calls super()
             return obj
         if obj is None or self._begins:
             obj = self._originator(obj)
