@@ -98,13 +98,8 @@ def stored_events_table(
     return Table(
         name,
         MetaData() if metadata is None else metadata,
-        Column(
-            "id",
-            BigInteger().with_variant(Integer, "sqlite"),
-            Identity(),
-            primary_key=True,
-            comment="position in the feed of all events",
-        ),
+        # The position in the feed of all events.
+        Column("id", BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True),
         Column("originator_id", OriginatorId, nullable=False),
         Column("originator_version", BigInteger, nullable=False),
         Column("topic", State, nullable=False),
