@@ -1,0 +1,17 @@
+"""The tables of the application: its own, and that of the events."""
+
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from eventsourcing.infrastructure.sqlalchemy.tables import stored_events_table
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Letter(Base):
+    __tablename__ = "letters"
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+stored_events_table(metadata=Base.metadata)

@@ -1,0 +1,46 @@
+"""Create the tables: as ``alembic revision --autogenerate`` wrote it, shortened."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import mysql
+
+from eventsourcing.infrastructure.sqlalchemy.tables import OriginatorId
+
+revision = "0001"
+down_revision = None
+
+long_text = sa.Text().with_variant(mysql.LONGTEXT(charset="utf8mb4"), "mysql", "mariadb")
+context_id = sa.String(255).with_variant(mysql.VARCHAR(255, charset="utf8mb4"), "mysql", "mariadb")
+
+
+def upgrade() -> None:
+    op.create_table(
+        "letters",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "stored_events",
+        sa.Column(
+            "id",
+            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
+            sa.Identity(),
+            nullable=False,
+        ),
+        sa.Column("originator_id", OriginatorId(), nullable=False),
+        sa.Column("originator_version", sa.BigInteger(), nullable=False),
+        sa.Column("topic", long_text, nullable=False),
+        sa.Column("state", long_text, nullable=False),
+        sa.Column("event_id", sa.String(32), nullable=False),
+        sa.Column("correlation_id", context_id),
+        sa.Column("causation_id", context_id),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint(
+            "originator_id", "originator_version", name="stored_events_position_key"
+        ),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("stored_events")
+    op.drop_table("letters")
