@@ -273,7 +273,7 @@ def _decode_object(data: dict[str, Any]) -> Any:
         raise DecodeError(f"tag {tag[:40]!r} is unknown: is a register_type() call missing?")
     try:
         return decode(data[tag])
-    except (DecodeError, RecursionError):
+    except (DecodeError, RecursionError, MemoryError):
         raise
     except Exception as error:
         raise DecodeError(
