@@ -22,10 +22,11 @@ from eventsourcing.infrastructure.recordmanager import RecordManager
 from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
-    from sqlalchemy.orm import Session, scoped_session
-
-    from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemySettings
+    from eventsourcing.infrastructure.sqlalchemy.datastore import (
+        CallersEngine,
+        CallersSession,
+        SQLAlchemySettings,
+    )
 
 __all__ = ["SimpleApplication"]
 
@@ -71,9 +72,9 @@ class SimpleApplication:
     def __init__(
         self,
         uri: str | None = None,
-        session: Session | scoped_session[Session] | Connection | None = None,
+        session: CallersSession | None = None,
         *,
-        engine: Engine | None = None,
+        engine: CallersEngine | None = None,
         record_manager: RecordManager | None = None,
         settings: SQLAlchemySettings | None = None,
         persist_event_type: EventType | None = None,

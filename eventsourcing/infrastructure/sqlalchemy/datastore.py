@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import InitVar, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from sqlalchemy import Dialect, Engine, Table, create_engine, event, exc, inspect, make_url
 from sqlalchemy.engine import URL
@@ -30,7 +30,11 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.orm import Session, scoped_session
 
-__all__ = ["SQLAlchemyDatastore", "SQLAlchemySettings"]
+__all__ = ["CallersEngine", "CallersSession", "SQLAlchemyDatastore", "SQLAlchemySettings"]
+
+CallersEngine: TypeAlias = Engine
+CallersSession: TypeAlias = "Session | scoped_session[Session] | Connection"
+"""A transaction of the caller's. (As text: to import SQLAlchemy's ORM takes its time.)"""
 
 URI_VARIABLE = "DB_URI"
 DEFAULT_URI = "sqlite:///:memory:"
@@ -107,7 +111,7 @@ class SQLAlchemyDatastore:
         settings: SQLAlchemySettings | None = None,
         *,
         engine: Engine | None = None,
-        session: Session | scoped_session[Session] | Connection | None = None,
+        session: CallersSession | None = None,
     ) -> None:
         if sum(given is not None for given in (settings, engine, session)) > 1:
             raise ProgrammingError("give one of: settings (or a URI), an engine, a session")

@@ -15,14 +15,15 @@ from eventsourcing.infrastructure.sqlalchemy.datastore import (
 from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Table
-    from sqlalchemy.orm import Session, scoped_session
+    from sqlalchemy import Table
+
+    from eventsourcing.infrastructure.sqlalchemy.datastore import CallersSession
 
 __all__ = ["construct_sqlalchemy_eventstore"]
 
 
 def construct_sqlalchemy_eventstore(
-    session: Session | scoped_session[Session] | Connection | None = None,
+    session: CallersSession | None = None,
     *,
     datastore: SQLAlchemyDatastore | None = None,
     uri: str | None = None,
