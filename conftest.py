@@ -4,6 +4,8 @@ The blocks of one page share a namespace and run in order, so a page reads and r
 bottom. There is no way to leave one out.
 """
 
+import os
+
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser
 
@@ -11,3 +13,6 @@ pytest_collect_file = Sybil(
     parsers=[PythonCodeBlockParser()],
     patterns=["README.md", "docs/**/*.md"],
 ).pytest()
+
+# Applications made without a URI use the one in this variable, which is the developer's.
+os.environ.pop("DB_URI", None)
