@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
-__all__ = ["utc_now"]
+__all__ = ["is_utc", "utc_now"]
 
 utc_now: Callable[[], datetime] = partial(datetime.now, UTC)
 """Returns the current time as an aware UTC datetime, with microseconds."""
+
+
+def is_utc(moment: datetime) -> bool:
+    """Tells whether ``moment`` is aware, and in UTC."""
+    return moment.tzinfo is UTC or moment.utcoffset() == timedelta(0)

@@ -64,6 +64,7 @@ class DomainEvent:
 
     __topic__: ClassVar[str]
     _free_form: ClassVar[bool] = True
+    _has_timestamp: ClassVar[bool] = False
     _schema: ClassVar[EventSchema | None] = None
 
     if TYPE_CHECKING:
@@ -212,6 +213,7 @@ class EventWithTimestamp(DomainEvent):
     """An event that knows when it happened (aware, UTC)."""
 
     _free_form = True
+    _has_timestamp = True
     timestamp: datetime = dataclasses.field(default_factory=utc_now)
     if TYPE_CHECKING:
 

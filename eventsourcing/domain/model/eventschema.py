@@ -22,6 +22,7 @@ from uuid import UUID
 
 from eventsourcing.exceptions import EncodeError, EventFieldError, ProgrammingError
 from eventsourcing.utils.statecodec import StateCodec
+from eventsourcing.utils.times import is_utc
 from eventsourcing.utils.typespec import TypeSpec, compile_type
 
 __all__ = ["EventSchema", "Field", "parameters_of"]
@@ -66,6 +67,7 @@ class EventSchema:
         self.name = cls.__qualname__
         self.fields: dict[str, Field] = {}
         self.is_open = True
+        self._has_timestamp: bool = cls._has_timestamp  # type: ignore[attr-defined]
         for base in reversed(cls.__mro__):
             own = _own_fields(base)
             self.fields.update(own)
@@ -126,6 +128,8 @@ class EventSchema:
                     f" not {type(value).__name__}"
                 )
             values[name] = value
+        if self._has_timestamp and not is_utc(values["timestamp"]):
+            raise EventFieldError(f"{self.name}: 'timestamp' must be an aware datetime in UTC")
         if len(values) - defaulted != len(given):
             self._take_extra(values, given)
         if not self.is_immutable:
