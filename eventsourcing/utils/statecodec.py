@@ -233,6 +233,8 @@ def dump_json(data: Any) -> str:
         if _SPLIT_PAIR.search(json.dumps(plain, ensure_ascii=False)):
             raise EncodeError("a str with a surrogate pair as two characters") from None
         return json.dumps(plain, allow_nan=False, separators=(",", ":"))
+    except RecursionError:
+        raise EncodeError("nested too deeply") from None
 
 
 _SPLIT_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")

@@ -76,6 +76,8 @@ def encode_value(value: Any, field: str = "") -> Any:
         return _encode(value, MAX_DEPTH)
     except EncodeError as error:
         _raise_at(field, error)
+    except RecursionError:  # little stack was left
+        raise EncodeError(f"{field or 'value'}: nested too deeply", field=field) from None
 
 
 def decode_value(data: Any, field: str = "") -> Any:

@@ -296,6 +296,31 @@ class TestRefusedWhenDecoded:
         assert refusal(codec.decode, json.dumps({name: 1})).field == name
 
 
+class TestLittleStack:
+    """Nesting that the limit allows may still be too much for the stack that is left."""
+
+    def test_is_an_encode_error_or_a_decode_error(self) -> None:
+        value: Any = None
+        for _ in range(90):
+            value = [value]
+        codec = StateCodec({"a": Any})
+        text = codec.encode({"a": value})
+
+        def below(frames: int, call: Callable[..., Any], *args: Any) -> Any:
+            return call(*args) if frames == 0 else below(frames - 1, call, *args)
+
+        outcomes = set()
+        for frames in range(500, 970, 10):
+            for call, argument in ((codec.encode, {"a": value}), (codec.decode, text)):
+                try:
+                    below(frames, call, argument)
+                except (EncodeError, DecodeError) as error:
+                    outcomes.add(type(error))
+                except RecursionError:
+                    break  # no stack for the call itself
+        assert outcomes == {EncodeError, DecodeError}
+
+
 class TestJsonText:
     @given(
         st.recursive(
