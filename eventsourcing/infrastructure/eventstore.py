@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -56,12 +56,12 @@ class EventStore:
         """
         batch = (events,) if isinstance(events, DomainEvent) else tuple(events)
         items = tuple(map(self.mapper.item_from_event, batch))
-        if not items:
-            return
-        try:
-            self._record(items)
-        except (SequencedItemConflict, TransactionConflict) as error:
-            self._conflict(items, error)
+        while items:
+            try:
+                self._record(items)
+                return
+            except (SequencedItemConflict, TransactionConflict) as error:
+                items = self._not_stored(items, error)
 
     def get_domain_events(
         self,
@@ -126,16 +126,20 @@ class EventStore:
                     f"{unknown}; to find out whether the events are stored failed too: {error}"
                 ) from error
 
-    def _conflict(self, items: Items, error: PersistenceError) -> None:
-        """Raises the right error, unless the stored items are these very ones."""
+    def _not_stored(self, items: Items, error: PersistenceError) -> Items:
+        """Returns those that are still to be stored, if this very save (perhaps without an
+        answer) stored the others. Raises the right error otherwise.
+        """
         if isinstance(error, TransactionConflict) and not self.record_manager.can_repeat:
             # The caller's transaction is lost, so nothing can be looked up in it.
             raise ConcurrencyError(f"the transaction was given up: {error}") from error
         stored = self._stored(items)
-        refused = [item for item in items if not self._same(stored.get(item[:2]), item)]
-        if not refused:
-            return  # committed before, perhaps without an answer
-        rival = next((item for item in refused if item[:2] in stored), refused[0])
+        missing = [item for item in items if not self._same(stored.get(item[:2]), item)]
+        rival = _first_taken(missing, stored)
+        if rival is None:
+            if len(missing) < len(items):
+                return missing
+            rival = items[0]
         last = next(
             self.record_manager.get_items(rival[0], Bounds(limit=1, is_ascending=False)), None
         )
@@ -165,3 +169,14 @@ class EventStore:
         if stored is None or self._event_id_at is None:
             return stored == item
         return bool(stored[self._event_id_at] == item[self._event_id_at])
+
+
+def _first_taken(items: Items, stored: Container[object]) -> tuple[Any, ...] | None:
+    """Returns the first item whose position is stored, or is that of an item before it."""
+    before = set()
+    for item in items:
+        position = item[:2]
+        if position in stored or position in before:
+            return item
+        before.add(position)
+    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -22,6 +23,7 @@ from eventsourcing.utils.topic import get_topic
 __all__ = ["SequencedItemMapper"]
 
 _CONTEXT_FIELDS = EventContext._fields
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
 class SequencedItemMapper:
@@ -47,6 +49,7 @@ class SequencedItemMapper:
         self._context_indexes = tuple(
             fields.index(name) if name in fields else None for name in _CONTEXT_FIELDS
         )
+        self._has_columns_of_events = not set(self.extra_fields) <= set(_CONTEXT_FIELDS)
         self._decoders: dict[str, tuple[type[DomainEvent], Callable[[str], dict[str, Any]]]] = {}
 
     def item_from_event(self, event: DomainEvent) -> tuple[Any, ...]:
@@ -80,7 +83,10 @@ class SequencedItemMapper:
             ) from error
         make = tuple.__new__
         fixed = (check_id(originator_id), position, get_topic(cls), state)
-        return make(self.item_class, fixed + self.extra_values(event))
+        extra = self.extra_values(event)
+        if self._has_columns_of_events:
+            _check_texts(cls.__qualname__, self.extra_fields, extra)
+        return make(self.item_class, fixed + extra)
 
     def extra_values(self, event: DomainEvent) -> tuple[Any, ...]:
         """Returns the values of the item's fields after the fourth, in their order."""
@@ -143,6 +149,16 @@ class SequencedItemMapper:
             ) from error
         self._decoders[topic] = found = (cls, schema_of(cls).codec.decode)
         return found
+
+
+def _check_texts(event: str, names: Iterable[str], values: Iterable[object]) -> None:
+    for name, value in zip(names, values, strict=True):
+        if isinstance(value, str) and _UNSTORABLE.search(value):
+            raise EncodeError(
+                f"{event}: {name}: a column takes no NUL and no lone surrogate",
+                field=name,
+                event=event,
+            )
 
 
 def _damaged(item: tuple[Any, ...], what: object) -> DataIntegrityError:
