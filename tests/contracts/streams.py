@@ -33,11 +33,13 @@ REFUSED_IDS: list[Id] = [
 class Port(Protocol):
     """The least that is common to the ports: append to streams, and read them."""
 
-    conflict: type[Exception]
-    """What a position that is taken raises."""
+    @property
+    def conflict(self) -> type[Exception]:
+        """What a position that is taken raises."""
 
-    overflow: type[Exception]
-    """What a position of more than 63 bits raises."""
+    @property
+    def overflow(self) -> type[Exception]:
+        """What a position of more than 63 bits raises."""
 
     def append(self, *places: tuple[Id, int]) -> None:
         """Append one event at each place, a stream and a position, in one go."""
@@ -45,7 +47,8 @@ class Port(Protocol):
     def read(self, stream: Id, **bounds: Any) -> Iterator[tuple[Id, int]]:
         """Read a stream."""
 
-    def close(self) -> None:
+    @property
+    def close(self) -> Callable[[], None]:
         """Close the port."""
 
 
