@@ -109,9 +109,10 @@ class SimpleApplication:
                 as :meth:`AggregateRoot.save`. None is stored then, except with SubscriberError.
         """
         self._check_open()
-        changed = [a for a in dict.fromkeys(aggregates) if a.pending_events]
-        for aggregate in changed:
+        for aggregate in aggregates:
             self._check_mine(aggregate)
+        # By identity: aggregates may be compared by value, and need not be hashable.
+        changed = [a for a in {id(a): a for a in aggregates}.values() if a.pending_events]
         if changed:
             publish_pending(changed, self.persistence_policy)
 

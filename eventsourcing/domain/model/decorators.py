@@ -6,6 +6,7 @@ import random
 import time
 from collections.abc import Callable
 from functools import singledispatch, wraps
+from inspect import iscoroutinefunction
 from types import FunctionType
 from typing import Any, Generic, ParamSpec, TypeVar, overload
 
@@ -39,11 +40,12 @@ def event(name: str | type[DomainEvent]) -> Callable[[Callable[P, None]], Callab
     Raises:
         ProgrammingError: the name is no identifier, or a parameter cannot be a field.
     """
-    if not isinstance(name, type) and not (isinstance(name, str) and name.isidentifier()):
+    is_class = isinstance(name, type) and issubclass(name, DomainEvent)
+    if not is_class and not (isinstance(name, str) and name.isidentifier()):
         raise ProgrammingError('@event takes the name of an event class, as in @event("Deposited")')
 
     def decorate(body: Callable[P, None]) -> Callable[P, None]:
-        if not isinstance(body, FunctionType):
+        if not isinstance(body, FunctionType) or iscoroutinefunction(body):
             raise ProgrammingError("@event goes onto a plain method, below other decorators")
         return command(body, name)
 
@@ -89,7 +91,12 @@ def subscribe_to(*event_classes: type[DomainEvent]) -> Callable[[F], F]:
     """Subscribes the function to events of the given classes (of any class if none is given).
 
     Undone by ``unsubscribe(function, function.predicate)``.
+
+    Raises:
+        ProgrammingError: what is given is no event class.
     """
+    if not all(isinstance(cls, type) and issubclass(cls, DomainEvent) for cls in event_classes):
+        raise ProgrammingError("@subscribe_to takes event classes, as in @subscribe_to(Deposited)")
 
     def decorate(handler: F) -> F:
         def predicate(event: DomainEvent) -> bool:
@@ -157,6 +164,9 @@ def retry(
         raise ProgrammingError("max_retries and wait cannot be negative")
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        if iscoroutinefunction(function):
+            raise ProgrammingError("@retry goes onto plain functions, not onto coroutines")
+
         @wraps(function)
         def repeated(*args: P.args, **kwargs: P.kwargs) -> R:
             for retries in range(max_retries):

@@ -17,7 +17,6 @@ The entities of this module publish each event at once. An
 from __future__ import annotations
 
 from datetime import datetime
-from types import FunctionType
 from typing import Any, ClassVar, Self
 from uuid import UUID, uuid4
 
@@ -35,6 +34,7 @@ from eventsourcing.domain.model.saving import publish_pending
 from eventsourcing.exceptions import (
     EntityIsDiscarded,
     EventFieldError,
+    MismatchedEventError,
     OriginatorIDError,
     OriginatorVersionError,
     ProgrammingError,
@@ -54,8 +54,6 @@ __all__ = [
 entity_classes: TopicRegistry[DomainEntity] = TopicRegistry("entity")
 """Every entity class of this process, by topic."""
 
-_RESERVED = frozenset({"id", "version", "created_on", "last_modified"})
-
 
 class DomainEntity:
     """An entity with an id. Its events carry the id, and no position."""
@@ -74,11 +72,12 @@ class DomainEntity:
 
         _free_form = True
         _begins: ClassVar[bool] = False
+        _of_class: ClassVar[type[DomainEntity] | None] = None
 
         def __init_subclass__(cls, topic: str | None = None, **kwargs: Any) -> None:
             super().__init_subclass__(topic=topic, **kwargs)
-            if "mutate" in vars(cls):
-                cls.mutate = applied(vars(cls)["mutate"])  # type: ignore[method-assign]
+            if not hasattr(cls.mutate, "is_applied"):  # its own, or that of a mixin
+                cls.mutate = applied(cls.mutate)  # type: ignore[method-assign]
 
         def _originator(self, obj: DomainEntity | None) -> DomainEntity:
             raise OriginatorVersionError(
@@ -112,7 +111,9 @@ class DomainEntity:
         def _originator(self, obj: DomainEntity | None) -> DomainEntity:
             if obj is not None:
                 raise OriginatorVersionError(f"{obj!r} exists already")
-            cls = entity_classes.resolve(self.originator_topic)
+            cls = self._of_class
+            if cls is None or get_topic(cls) != self.originator_topic:
+                cls = entity_classes.resolve(self.originator_topic)
             obj = cls.__new__(cls)
             obj._begin(self)
             obj._check_follows(self)
@@ -170,8 +171,8 @@ class DomainEntity:
             EventFieldError: a field is missing, unknown, or of a wrong type.
         """
         originator_id = uuid4() if id is None else check_id(id)
-        position = cls._first_position(originator_id)
-        event = cls.Created(originator_topic=get_topic(cls), **position, **kwargs)
+        position = {"originator_topic": get_topic(cls), **cls._first_position(originator_id)}
+        event = _new_event(cls.Created, position, kwargs)
         obj: Self = twin_of(event).mutate(None)
         obj._home = stores.innermost([event])
         obj._emit(event)
@@ -190,7 +191,7 @@ class DomainEntity:
         """Ends the entity's life: it takes no further events, and no repository has it."""
         self._trigger(self.Discarded)
 
-    def _trigger(self, event_class: type[DomainEvent], **kwargs: Any) -> None:
+    def _trigger(self, event_class: type[DomainEvent], /, **kwargs: Any) -> None:
         """Makes an event, changes this entity by it, and emits it. For command methods.
 
         Args:
@@ -200,7 +201,8 @@ class DomainEntity:
         Raises:
             EventFieldError: a field is missing, unknown, or of a wrong type.
             EntityIsDiscarded: the entity has been discarded.
-            ProgrammingError: called while an event is being applied.
+            ProgrammingError: called while an event is being applied, or with a class that is
+                not one of an entity's events.
         """
         self._trigger_event(event_class, kwargs)
 
@@ -215,7 +217,7 @@ class DomainEntity:
         position = self._position()
         event = quick_event(event_class, position, values)
         if event is None:
-            event = event_class(**position, **values)
+            event = _new_event(event_class, position, values)
             twin_of(event).mutate(self)
         else:
             event.mutate(self)
@@ -241,6 +243,12 @@ class DomainEntity:
             raise OriginatorIDError(
                 f"{type(event).__qualname__} is of {event.originator_id!r}, not of {self._id!r}"
             )
+        owner = event._of_class
+        if owner is not None and not isinstance(self, owner):
+            raise MismatchedEventError(
+                f"{type(event).__qualname__} is an event of {owner.__qualname__}, and {self._id!r}"
+                f" is a {type(self).__qualname__}"
+            )
 
     def _count(self, event: Any) -> None:
         pass
@@ -250,10 +258,11 @@ class DomainEntity:
         publish_pending([self], stores.choose(self._pending, self._home))
 
     def _set_attribute(self, name: str, value: Any) -> None:
-        if name in _RESERVED or name.startswith("_"):
-            raise ProgrammingError(f"{name!r} cannot be changed by an event")
-        if isinstance(getattr(type(self), name, None), FunctionType):
-            raise ProgrammingError(f"{name!r} is a method of {type(self).__qualname__}")
+        found = getattr(type(self), name, None)
+        if not name.isidentifier() or name.startswith("_") or callable(found):
+            raise ProgrammingError(f"{name!r} is no attribute that an event can change")
+        if isinstance(found, property) and found.fset is None:
+            raise ProgrammingError(f"{name!r} of {type(self).__qualname__} is read-only")
         setattr(self, name, value)
 
     def __repr__(self) -> str:
@@ -265,6 +274,19 @@ class DomainEntity:
 
 
 entity_classes.register(DomainEntity)
+
+
+def _new_event(
+    event_class: type[DomainEvent], position: dict[str, Any], values: dict[str, Any]
+) -> Any:
+    name = event_class.__qualname__
+    if not issubclass(event_class, DomainEntity.Event):
+        raise ProgrammingError(f"{name} is no event of an entity: derive it from one's Event")
+    if "timestamp" in values:  # may be given: an import, say, knows when it happened
+        position.pop("timestamp", None)
+    for field in position.keys() & values.keys():
+        raise EventFieldError(f"{name}: field {field!r} is filled by the entity itself")
+    return event_class(**position, **values)
 
 
 def _is_discarded(entity: DomainEntity) -> EntityIsDiscarded:
@@ -303,6 +325,7 @@ class VersionedEntity(DomainEntity):
         if (
             event.originator_version == self._version
             and event.originator_id is self._id
+            and event._of_class is type(self)
             and not self._discarded
         ):
             return  # nearly always

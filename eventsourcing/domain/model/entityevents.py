@@ -30,6 +30,11 @@ def define_events(cls: type[DomainEntity]) -> None:
     """Adds to ``cls`` the nested event classes that it lacks, and names them after it."""
     constructors = _constructors(cls)
     cls._init_parameters = tuple(p.name for _, p in parameters_of(*constructors))
+    if "id" in cls._init_parameters:
+        raise ProgrammingError(
+            f"{cls.__qualname__}: create() takes the id, so the constructor cannot have a"
+            " parameter 'id'"
+        )
     for name in _STANDARD:
         inherited: Any = getattr(cls, name)
         if name not in vars(cls):
@@ -38,10 +43,10 @@ def define_events(cls: type[DomainEntity]) -> None:
             if name == "Created":
                 namespace["_parameters_of"] = constructors
             _derive(cls, name, bases, namespace)
-    for attribute in list(vars(cls).values()):
-        short_style = getattr(attribute, "__dict__", {}).get("_short_style")
-        if short_style is not None:
-            _define_event_of(cls, *short_style)
+    _define_short_style(cls)
+    for name, nested in _nested_events(cls):
+        if nested.__qualname__ == f"{cls.__qualname__}.{name}":
+            nested._of_class = cls
     _name_after(cls)
 
 
@@ -121,6 +126,7 @@ def applied(change: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
         obj._count(self)
         return None if obj._discarded else obj
 
+    mutate.is_applied = True  # type: ignore[attr-defined]
     return mutate
 
 
@@ -134,6 +140,19 @@ def _constructors(cls: type) -> tuple[FunctionType, ...]:
             if all(p.kind is not p.VAR_KEYWORD for p in signature(init).parameters.values()):
                 break
     return tuple(found)
+
+
+def _define_short_style(cls: type[DomainEntity]) -> None:
+    """Defines the events of the decorated methods of ``cls``, and of its plain mixins."""
+    for base in cls.__mro__:
+        for attribute in list(vars(base).values()):
+            short_style = getattr(attribute, "__dict__", {}).get("_short_style")
+            if short_style is not None and (base is cls or not _has_event(cls, short_style[1])):
+                _define_event_of(cls, *short_style)
+
+
+def _has_event(cls: type[DomainEntity], event: str | type[DomainEvent]) -> bool:
+    return hasattr(cls, event) if isinstance(event, str) else "mutate" in vars(event)
 
 
 def _define_event_of(
@@ -185,9 +204,15 @@ def _name_after(cls: type[DomainEntity]) -> None:
     stable = vars(cls).get("__topic__")
     if stable is None:
         return
-    for name, nested in list(vars(cls).items()):
-        if not isinstance(nested, type) or not issubclass(nested, DomainEvent):
-            continue
+    for name, nested in _nested_events(cls):
         if "__topic__" not in vars(nested):
             nested.__topic__ = f"{stable}.{name}"
             event_classes.register(nested)
+
+
+def _nested_events(cls: type[DomainEntity]) -> list[tuple[str, Any]]:
+    return [
+        (name, nested)
+        for name, nested in vars(cls).items()
+        if isinstance(nested, type) and issubclass(nested, DomainEvent)
+    ]

@@ -20,7 +20,11 @@ from uuid import UUID
 from eventsourcing.domain.model import stores
 from eventsourcing.domain.model.context import EventContext, current_unit_of_work, new_event_id
 from eventsourcing.domain.model.eventschema import EventSchema
-from eventsourcing.exceptions import EventHandlersNotEmptyError, SubscriberError
+from eventsourcing.exceptions import (
+    EventHandlersNotEmptyError,
+    NoApplicationError,
+    SubscriberError,
+)
 from eventsourcing.utils.locks import lock_that_survives_fork
 from eventsourcing.utils.times import utc_now
 from eventsourcing.utils.topic import TopicRegistry
@@ -77,7 +81,7 @@ class DomainEvent:
         cls._schema = None
         event_classes.register(cls)
 
-    def __init__(self, **attributes: Any) -> None:
+    def __init__(self, /, **attributes: Any) -> None:
         _set_attributes(self, schema_of(type(self)).attributes(attributes))
         _set_context(self, current_unit_of_work())
 
@@ -106,7 +110,9 @@ class DomainEvent:
         raise AttributeError(f"{type(self).__qualname__} is immutable: cannot delete {name!r}")
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.__dict__ == other.__dict__
+        if type(self) is not type(other):
+            return NotImplemented
+        return self.__dict__ == other.__dict__
 
     def __hash__(self) -> int:
         return hash((type(self), frozenset(self.__dict__.items())))
@@ -238,6 +244,10 @@ class Discarded(DomainEvent):
 class Logged(EventWithTimestamp):
     """Something worth noting happened, in no entity's history."""
 
+    if TYPE_CHECKING:
+
+        def __init__(self, **attributes: Any) -> None: ...
+
 
 # -- the bus -----------------------------------------------------------------------------
 
@@ -276,12 +286,15 @@ def publish(events: DomainEvent | Iterable[DomainEvent]) -> None:
     Raises:
         SubscriberError: subscribers failed; all were called, and what is to be stored is.
         AmbiguousApplicationError: several open applications could store the events.
+        NoApplicationError: several would have to share them.
         ConcurrencyError, PersistenceError, EncodeError: as raised by storing.
     """
     batch = (events,) if isinstance(events, DomainEvent) else tuple(events)
     stored = [e for e in batch if any(store.accepts(e) for store in stores.open_stores())]
     store = stores.choose(stored) if stored else None
     if store is None:
+        if stored:
+            raise NoApplicationError("no single open application stores all of these events")
         notify(batch)
     else:
         store.store(stored)

@@ -30,7 +30,7 @@ __all__ = ["EventSchema", "Field", "parameters_of"]
 POSITION_FIELDS = frozenset({"originator_id", "originator_version"})
 """Kept in columns of their own, and so no part of the stored state."""
 
-RESERVED_FIELDS = frozenset({"context", "mutate"})
+RESERVED_FIELDS = frozenset({"context", "mutate", "_begins", "_of_class", "_originator"})
 """Attributes that every event has anyway."""
 
 _GIVEN_BY_ENTITY = ("originator_id", "originator_version", "timestamp")
@@ -68,8 +68,12 @@ class EventSchema:
         self.fields: dict[str, Field] = {}
         self.is_open = True
         self._has_timestamp: bool = cls._has_timestamp  # type: ignore[attr-defined]
+        # Only the last constructor counts: it names those of the bases that it goes on to.
+        hidden = [base for base in cls.__mro__ if "_parameters_of" in vars(base)][1:]
         for base in reversed(cls.__mro__):
-            own = _own_fields(base)
+            own = {} if base in hidden else _own_fields(base)
+            if "_parameters_of" in vars(base):
+                self._refuse_given(own)
             self.fields.update(own)
             if vars(base).get("_parameters_of") is not None or (
                 own and "_free_form" not in vars(base)
@@ -92,7 +96,7 @@ class EventSchema:
         self.quick_types = tuple(_plain_type(field.annotation) for field in free)
         given = tuple(name for name in _GIVEN_BY_ENTITY if name in self.fields)
         constructors = [base for base in cls.__mro__[:-1] if "__init__" in vars(base)]
-        is_plain = self.is_immutable and len(constructors) == 1
+        is_plain = self.is_immutable and len(constructors) == 1 and hasattr(cls, "_of_class")
         self.quick_position = given if is_plain else None
 
     @cached_property
@@ -103,7 +107,8 @@ class EventSchema:
             for field in self.fields.values()
             if field.name not in POSITION_FIELDS
         }
-        return StateCodec(annotations, open=self.is_open, skip=POSITION_FIELDS)
+        skip = POSITION_FIELDS | RESERVED_FIELDS if self.is_open else POSITION_FIELDS
+        return StateCodec(annotations, open=self.is_open, skip=skip)
 
     def attributes(self, given: dict[str, Any]) -> dict[str, Any]:
         """Returns the attributes of a new event, in the order of the fields.
@@ -141,6 +146,13 @@ class EventSchema:
         copy = dict(values)
         self._own(copy)
         return copy
+
+    def _refuse_given(self, parameters: dict[str, Field]) -> None:
+        for name in parameters:
+            if name in self.fields and name in (*_GIVEN_BY_ENTITY, "originator_topic"):
+                raise ProgrammingError(
+                    f"{self.name}: a parameter cannot be called {name!r}: every such event has that"
+                )
 
     def _default(self, field: Field) -> Any:
         if field.default_factory is not None:
@@ -211,14 +223,14 @@ def _own_fields(cls: type) -> dict[str, Field]:
 def _fields_of_functions(functions: tuple[FunctionType, ...]) -> dict[str, Field]:
     fields: dict[str, Field] = {}
     annotations = {function: _annotations(function) for function in functions}
-    for function, parameter in parameters_of(*functions):
+    # From the last one, so that what a subclass adds stands after what its base has.
+    for function, parameter in parameters_of(*reversed(functions)):
         name, default = parameter.name, parameter.default
-        if name not in fields:
-            annotation = annotations[function].get(name, Any)
-            if default is parameter.empty:
-                fields[name] = Field(name, annotation)
-            else:
-                fields[name] = _defaulted(function, Field(name, annotation, default))
+        annotation = annotations[function].get(name, Any)
+        if default is parameter.empty:
+            fields[name] = Field(name, annotation)
+        else:
+            fields[name] = _defaulted(function, Field(name, annotation, default))
     return fields
 
 
