@@ -3,10 +3,12 @@
 import datetime as dt
 import enum
 import operator
+import shutil
 import sys
 from collections import OrderedDict, defaultdict
 from dataclasses import InitVar, dataclass, field
 from decimal import Decimal, localcontext
+from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -182,6 +184,32 @@ class TestRefused:
     def test_what_would_not_come_back_as_it_was(self, value: Any) -> None:
         with pytest.raises(EncodeError):
             encode_value([value])
+
+    def test_a_time_zone_without_a_name(self) -> None:
+        with open("/usr/share/zoneinfo/Europe/Berlin", "rb") as file:
+            zone = ZoneInfo.from_file(file)
+        with pytest.raises(EncodeError, match="without a key"):
+            encode_value(zone)
+
+    def test_a_time_zone_that_other_machines_do_not_find(self, tmp_path: Path) -> None:
+        path = tmp_path / "own zone"
+        shutil.copy("/usr/share/zoneinfo/Europe/Berlin", path)
+        with pytest.raises(EncodeError, match="by its key"):
+            encode_value(tz.tzfile(str(path)))
+
+    def test_a_flag_with_bits_that_have_no_names(self) -> None:
+        class Kept(enum.Flag, boundary=enum.KEEP):
+            A = 1
+
+        assert back(Kept.A) is Kept.A
+        with pytest.raises(EncodeError, match="members do not make up"):
+            encode_value(Kept(5))
+
+    def test_a_dataclass_without_one_of_its_fields(self) -> None:
+        value = Checked(1)
+        del value.value
+        with pytest.raises(EncodeError, match="lacks one of its fields"):
+            encode_value(value)
 
     @pytest.mark.parametrize("make", [lambda v: [v], lambda v: (v,), lambda v: {"a": v}, Money])
     def test_nesting_has_a_limit_that_can_be_read_again(self, make: Any) -> None:

@@ -305,3 +305,25 @@ def test_a_dataclass_whose_annotations_do_not_resolve_is_refused() -> None:
 
     with pytest.raises(TypeError, match="Broken cannot be resolved"):
         compile_type(list[Broken])
+
+
+def test_a_dataclass_that_has_no_natural_form_needs_no_annotations() -> None:
+    @dataclass
+    class Broken:
+        a: "Nowhere"  # type: ignore[name-defined]  # noqa: F821
+
+        def __post_init__(self) -> None:
+            pass
+
+    spec = compile_type(Broken)
+    assert spec.wire is None
+    assert spec.check(Broken(1))
+
+
+def test_a_dataclass_without_one_of_its_fields_is_not_exact() -> None:
+    line = Line("a", 1, Money(Decimal(1)))
+    exact = compile_type(Line).exact
+    assert exact is not None
+    assert exact(line)
+    del line.quantity
+    assert not exact(line)
