@@ -6,6 +6,7 @@ import pytest
 
 from eventsourcing.infrastructure.recordmanager import RecordManager
 from tests.backends import Backend
+from tests.contracts.packets import packet_limit
 from tests.contracts.places import MemoryPlace, Place, SQLAlchemyPlace
 
 
@@ -28,3 +29,13 @@ def manager(place: Place) -> Iterator[RecordManager]:
     manager = place.open()
     yield manager
     manager.close()
+
+
+@pytest.fixture
+def roomy_place(backend: Backend, place: Place) -> Iterator[Place]:
+    """Each backend in turn, with room for packets of 64 MB."""
+    if backend.name != "mariadb":
+        yield place
+    else:
+        with packet_limit(backend, 64 * 1024 * 1024):
+            yield place

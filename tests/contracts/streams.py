@@ -91,7 +91,7 @@ class StreamContract:
     @pytest.mark.parametrize("is_ascending", [True, False])
     def test_bounds_hold_on_every_page(self, port: Port, is_ascending: bool) -> None:
         fill(port, 2 * PAGE + 1)
-        bounds = {"gt": 1, "lte": 2 * PAGE - 1, "is_ascending": is_ascending}
+        bounds: dict[str, Any] = {"gt": 1, "lte": 2 * PAGE - 1, "is_ascending": is_ascending}
         assert positions(port, **bounds) == within(range(2 * PAGE + 1), **bounds)
 
     @pytest.mark.parametrize("far", [2**31, 2**63 - 1, 2**63, 2**64, 10**30])
