@@ -22,7 +22,8 @@ from typing import Any, TypedDict
 import msgspec
 
 from eventsourcing.exceptions import DecodeError, EncodeError
-from eventsourcing.utils.transcoding import decode_value, encode_value, type_name
+from eventsourcing.utils._general import type_name
+from eventsourcing.utils.transcoding import decode_value, encode_value
 from eventsourcing.utils.typespec import TypeSpec, compile_type
 
 __all__ = ["StateCodec", "dump_json", "load_json"]

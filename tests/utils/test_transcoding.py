@@ -18,12 +18,12 @@ from dateutil import tz
 from hypothesis import given
 
 from eventsourcing.exceptions import DecodeError, EncodeError
+from eventsourcing.utils._classforms import is_namedtuple
 from eventsourcing.utils.statecodec import dump_json, load_json
 from eventsourcing.utils.transcoding import (
     MAX_DEPTH,
     decode_value,
     encode_value,
-    is_namedtuple,
     register_type,
 )
 from tests.utils.strategies import (
