@@ -55,7 +55,7 @@ class EventStore:
             PersistenceError: the database refused, or could not be reached.
         """
         batch = (events,) if isinstance(events, DomainEvent) else tuple(events)
-        items = tuple(map(self.mapper.item_from_event, batch))
+        items: Items = tuple(map(self.mapper.item_from_event, batch))
         while items:
             try:
                 self._record(items)
