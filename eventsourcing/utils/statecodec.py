@@ -40,6 +40,7 @@ class StateCodec:
         fields: the resolved annotation of each attribute, by name, in the order of the text.
         open: whether states may have further attributes, as free-form events do.
         skip: attributes that are never part of the state, as they have columns of their own.
+        defaults: makes the value of a field that an older state does not have.
 
     Raises:
         TypeError: an annotation holds a dataclass whose own annotations cannot be resolved.
@@ -50,10 +51,12 @@ class StateCodec:
         fields: Mapping[str, Any],
         open: bool = False,
         skip: frozenset[str] = frozenset(),
+        defaults: Mapping[str, Callable[[], Any]] | None = None,
     ) -> None:
         self._specs = {name: compile_type(a) for name, a in fields.items() if name not in skip}
         self._open = open
         self._skip = skip
+        self._defaults = defaults or {}
         self._fast = not open and all(spec.wire is not None for spec in self._specs.values())
         if self._fast:
             self._prepare()
@@ -148,14 +151,22 @@ class StateCodec:
         if type(tagged) is not dict or not tagged.keys().isdisjoint(state):
             raise DecodeError("'$' is not an object of further fields", field="$")
         values = {
-            name: _tagged_field(name, spec, tagged) if name in tagged else _field(name, spec, state)
-            for name, spec in self._specs.items()
+            name: self._field(name, spec, state, tagged) for name, spec in self._specs.items()
         }
         for name in state | tagged:
             if name not in self._specs:
                 self._refuse_unknown(name, tagged)
                 values[name] = decode_value(state[name], name)
         return values
+
+    def _field(
+        self, name: str, spec: TypeSpec, state: dict[str, Any], tagged: dict[str, Any]
+    ) -> Any:
+        if name in tagged:
+            return _tagged_field(name, spec, tagged)
+        if name not in state and name in self._defaults:
+            return self._defaults[name]()
+        return _field(name, spec, state)
 
     def _refuse_unknown(self, name: str, tagged: dict[str, Any]) -> None:
         allowed = self._open and name.isidentifier() and name not in self._skip

@@ -155,6 +155,14 @@ class TestText:
         text = StateCodec({"a": Any}).encode({"a": Decimal("1.0")})
         assert identical(StateCodec({"a": Decimal}).decode(text), {"a": Decimal("1.0")})
 
+    def test_a_field_that_was_added_later_gets_its_default(self) -> None:
+        codec = StateCodec({"a": int, "b": list}, defaults={"b": list})
+        assert codec.decode('{"a":1}') == {"a": 1, "b": []}
+
+    def test_control_a_field_without_a_default_is_missed(self) -> None:
+        codec = StateCodec({"a": int, "b": list}, defaults={"a": int})
+        assert refusal(codec.decode, '{"a":1}').field == "b"
+
 
 class TestRefusedWhenEncoded:
     @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import singledispatch, wraps
 from inspect import iscoroutinefunction
 from types import FunctionType
-from typing import Any, Generic, ParamSpec, TypeVar, overload
+from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 from eventsourcing.domain.model.entityevents import command
 from eventsourcing.domain.model.events import DomainEvent, subscribe
@@ -19,6 +19,7 @@ __all__ = ["attribute", "event", "mutator", "retry", "subscribe_to"]
 P = ParamSpec("P")
 R = TypeVar("R")
 V = TypeVar("V")
+S = TypeVar("S", covariant=True)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -90,7 +91,7 @@ class attribute(Generic[V]):
 def subscribe_to(*event_classes: type[DomainEvent]) -> Callable[[F], F]:
     """Subscribes the function to events of the given classes (of any class if none is given).
 
-    Undone by ``unsubscribe(function, function.predicate)``.
+    Undone by ``unsubscribe(function)``.
 
     Raises:
         ProgrammingError: what is given is no event class.
@@ -103,13 +104,22 @@ def subscribe_to(*event_classes: type[DomainEvent]) -> Callable[[F], F]:
             return isinstance(event, event_classes or DomainEvent)
 
         subscribe(handler, predicate)
-        handler.predicate = predicate  # type: ignore[attr-defined]
         return handler
 
     return decorate
 
 
-def mutator(function: Callable[[Any, Any], R]) -> Any:
+class Mutator(Protocol[S]):
+    """What :func:`mutator` makes."""
+
+    def __call__(self, state: Any, event: Any, /) -> S:
+        """Returns the state after the event."""
+
+    def register(self, event_class: type[DomainEvent], /) -> Callable[[F], F]:
+        """Makes the decorated function the case for a class of events."""
+
+
+def mutator(function: Callable[[Any, Any], S]) -> Mutator[S]:
     """Makes a function of (initial state, event) that has a case for each class of event::
 
         @mutator
@@ -126,11 +136,11 @@ def mutator(function: Callable[[Any, Any], R]) -> Any:
     dispatcher = singledispatch(function)
 
     @wraps(function)
-    def dispatch(*args: Any) -> R:
-        return dispatcher.dispatch(type(args[-1]))(*args)
+    def dispatch(state: Any, event: Any, /) -> S:
+        return dispatcher.dispatch(type(event))(state, event)
 
     dispatch.register = dispatcher.register  # type: ignore[attr-defined]
-    return dispatch
+    return cast(Mutator[S], dispatch)
 
 
 def retry(

@@ -271,10 +271,12 @@ def subscribe(handler: Handler, predicate: Predicate | None = None) -> None:
 
 
 def unsubscribe(handler: Handler, predicate: Predicate | None = None) -> None:
-    """Takes back the subscription made with the same arguments. Without one, does nothing."""
+    """Takes back the handler's subscriptions: all, or those with the given predicate."""
     global _subscriptions
     with _lock:
-        _subscriptions = tuple(s for s in _subscriptions if s != (predicate, handler))
+        _subscriptions = tuple(
+            (p, h) for p, h in _subscriptions if h != handler or predicate not in (None, p)
+        )
 
 
 def publish(events: DomainEvent | Iterable[DomainEvent]) -> None:

@@ -15,7 +15,7 @@ from copy import deepcopy
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, partial
 from types import FunctionType, NoneType
 from typing import Any, ClassVar
 from uuid import UUID
@@ -49,6 +49,11 @@ class Field(typing.NamedTuple):
     annotation: Any
     default: Any = _MISSING
     default_factory: Callable[[], Any] | None = None
+
+    @property
+    def has_default(self) -> bool:
+        """Whether the field may be left out, also by states stored before it was added."""
+        return self.default is not _MISSING or self.default_factory is not None
 
 
 class EventSchema:
@@ -108,7 +113,12 @@ class EventSchema:
             if field.name not in POSITION_FIELDS
         }
         skip = POSITION_FIELDS | RESERVED_FIELDS if self.is_open else POSITION_FIELDS
-        return StateCodec(annotations, open=self.is_open, skip=skip)
+        defaults = {
+            field.name: partial(self._default, field)
+            for field in self.fields.values()
+            if field.has_default and field.name != "timestamp"  # now is not when it happened
+        }
+        return StateCodec(annotations, open=self.is_open, skip=skip, defaults=defaults)
 
     def attributes(self, given: dict[str, Any]) -> dict[str, Any]:
         """Returns the attributes of a new event, in the order of the fields.
