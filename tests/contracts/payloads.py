@@ -128,7 +128,7 @@ REFUSED: dict[str, Any] = {
     "101 deep": nested(101),
     "an object": object(),
     "a function": nested,
-    "a generator": (n for n in ()),
+    "an iterator": iter([1]),
     "a subclass of a built-in type": type("Words", (str,), {})("a"),
 }
 

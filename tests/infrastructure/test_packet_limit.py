@@ -1,0 +1,65 @@
+"""An event larger than the packets that a MariaDB server takes, which it answers by hanging up."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from eventsourcing.exceptions import ValueTooLarge
+from eventsourcing.infrastructure.eventstore import EventStore
+from tests.backends import Backend
+from tests.contracts.eventstore import contents, event_store, happened
+from tests.contracts.packets import packet_limit
+from tests.contracts.places import SQLAlchemyPlace
+
+MEGABYTE = 1024 * 1024
+
+
+@pytest.fixture
+def store(mariadb: Backend) -> Iterator[EventStore]:
+    """An event store on a server whose packets have at most 1 MB."""
+    assert mariadb.uri is not None
+    with packet_limit(mariadb, MEGABYTE):
+        store = event_store(SQLAlchemyPlace(mariadb.uri))
+        yield store
+        store.close()
+
+
+TOO_LARGE = {
+    "2 MB": "x" * 2 * MEGABYTE,
+    "just too large": "x" * MEGABYTE,
+    "few characters of many bytes": "\U0001f600" * 300_000,
+    "characters that are escaped": '"' * 300_000,
+}
+
+
+@pytest.mark.parametrize("name", TOO_LARGE)
+def test_an_event_larger_than_a_packet_is_refused(store: EventStore, name: str) -> None:
+    with pytest.raises(ValueTooLarge, match="max_allowed_packet"):
+        store.store(happened("s", 0, TOO_LARGE[name]))
+    assert contents(store, "s") == []
+
+
+def test_a_batch_with_an_event_larger_than_a_packet_is_refused(store: EventStore) -> None:
+    with pytest.raises(ValueTooLarge):
+        store.store([happened("s", 0), happened("s", 1, "x" * 2 * MEGABYTE), happened("s", 2)])
+    assert contents(store, "s") == []
+
+
+def test_the_store_goes_on_after_a_refusal(store: EventStore) -> None:
+    with pytest.raises(ValueTooLarge):
+        store.store(happened("s", 0, "x" * 2 * MEGABYTE))
+    given = [happened("s", 0), happened("s", 1)]
+    store.store(given)
+    assert contents(store, "s") == given
+
+
+def test_a_batch_may_be_larger_than_a_packet_if_no_event_is(store: EventStore) -> None:
+    given = [happened("s", n, "x" * 500_000) for n in range(5)]
+    store.store(given)
+    assert contents(store, "s") == given
+
+
+def test_an_event_just_below_the_limit_is_stored(store: EventStore) -> None:
+    given = happened("s", 0, "x" * (MEGABYTE - 2000))
+    store.store(given)
+    assert contents(store, "s") == [given]
