@@ -14,11 +14,13 @@ from eventsourcing.exceptions import (
     AggregateTypeError,
     DataIntegrityError,
     EntityIsDiscarded,
+    InvalidOriginatorID,
     MismatchedEventError,
     RepositoryKeyError,
     TopicResolutionError,
 )
 from eventsourcing.infrastructure.eventstore import EventStore
+from eventsourcing.utils.ids import check_id
 
 __all__ = ["EventSourcedRepository"]
 
@@ -69,9 +71,11 @@ class EventSourcedRepository:
 
     def __contains__(self, originator_id: object) -> bool:
         """Tells whether there is an aggregate with this id that is not discarded."""
-        if not isinstance(originator_id, UUID | str | int):
+        try:
+            valid = check_id(originator_id)
+        except InvalidOriginatorID:
             return False
-        last = self._event_store.get_most_recent_event(originator_id)
+        last = self._event_store.get_most_recent_event(valid)
         return last is not None and not isinstance(last, DomainEntity.Discarded)
 
     @overload
