@@ -10,14 +10,18 @@ from django.test import Client, override_settings
 
 from tests.examples.web import BankOverHttp
 
-os.environ["DJANGO_SETTINGS_MODULE"] = "examples.django_bank.settings"
-django.setup()
+
+@pytest.fixture(scope="module")
+def config() -> Any:
+    os.environ["DJANGO_SETTINGS_MODULE"] = "examples.django_bank.settings"
+    django.setup()  # opens the bank, as the server's start does
+    config = apps.get_app_config("bank")
+    config.bank.close()
+    return config
 
 
 @pytest.fixture
-def client(uri: str) -> Iterator[Client]:
-    config = apps.get_app_config("bank")
-    config.bank.close()
+def client(uri: str, config: Any) -> Iterator[Client]:
     with override_settings(EVENTS_URI=uri):
         config.ready()
         call_command("migrate", verbosity=0)
