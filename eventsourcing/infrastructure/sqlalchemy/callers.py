@@ -10,44 +10,55 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Dialect, Table, event
-from sqlalchemy.orm import Session, SessionTransaction, scoped_session
+from sqlalchemy import Connection, Dialect
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session, scoped_session
 
-from eventsourcing.exceptions import ProgrammingError
-from eventsourcing.infrastructure.sqlalchemy.drivers import Driver
+from eventsourcing.exceptions import ConstraintViolation, ProgrammingError, SequencedItemConflict
+from eventsourcing.infrastructure.sqlalchemy.commits import (
+    AfterConnectionCommit,
+    AfterSessionCommit,
+)
+from eventsourcing.infrastructure.sqlalchemy.driver import Driver
+from eventsourcing.infrastructure.sqlalchemy.errors import Translator
 from eventsourcing.infrastructure.sqlalchemy.statements import Write
 
-__all__ = ["CallersTransaction"]
+__all__ = ["CallersTransaction", "dialect_of"]
+
+Given = Session | scoped_session[Session] | Connection
+
+
+def dialect_of(given: Any) -> Dialect:
+    """Returns the dialect of the caller's ``Session``, ``scoped_session`` or ``Connection``.
+
+    Raises:
+        ProgrammingError: it is something else, or has no engine.
+    """
+    if not isinstance(given, Session | scoped_session | Connection):
+        raise ProgrammingError(
+            "session= takes a Session, scoped_session or Connection of SQLAlchemy,"
+            f" not {type(given).__qualname__}"
+        )
+    try:
+        return given.dialect if isinstance(given, Connection) else given.get_bind().dialect
+    except SQLAlchemyError as error:
+        raise ProgrammingError(f"the session cannot be used: {error}") from error
 
 
 class CallersTransaction:
-    """Executes on the caller's ``Session``, ``scoped_session`` or ``Connection``.
-
-    Raises:
-        ProgrammingError: it is something else.
-    """
+    """Executes on the caller's ``Session``, ``scoped_session`` or ``Connection``."""
 
     can_repeat = False
 
-    def __init__(
-        self,
-        given: Session | scoped_session[Session] | Connection,
-        driver_of: Callable[[str], Driver],
-    ) -> None:
-        if not isinstance(given, Session | scoped_session | Connection):
-            raise ProgrammingError(
-                "session= takes a Session, scoped_session or Connection of SQLAlchemy,"
-                f" not {type(given).__qualname__}"
-            )
+    def __init__(self, given: Given, driver: Driver, translate: Translator) -> None:
         self._given = given
-        self._driver = driver_of(self.dialect.name)
+        self._driver = driver
+        self._translate = translate
 
     @property
     def dialect(self) -> Dialect:
         """See :class:`Connections`."""
-        if isinstance(self._given, Connection):
-            return self._given.dialect
-        return self._given.get_bind().dialect
+        return dialect_of(self._given)
 
     def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Any]:
         """See :class:`Connections`."""
@@ -55,29 +66,44 @@ class CallersTransaction:
 
     def execute(self, write: Write) -> None:
         """See :class:`Connections`."""
-        if not isinstance(self._given, Connection):
-            self._given.flush()
+        self._flush()
         connection = self._connection()
-        self._begin_sqlite(connection)
-        self._check_size(connection, write)
-        with connection.begin_nested():
-            connection.exec_driver_sql(write.sql, write.parameters)
+        if isinstance(self._given, Connection):
+            AfterConnectionCommit.of(connection)
+        self._check(connection, write)
+        with self._savepoint(connection):
+            if write.many and not self._driver.batches:
+                for row in write.parameters:
+                    connection.exec_driver_sql(write.sql, row)
+            else:
+                connection.exec_driver_sql(write.sql, write.parameters)
 
     @contextmanager
-    def ddl(self, table: Table) -> Iterator[Connection]:
-        """See :class:`Connections`. What is done is the caller's to commit."""
+    def reading(self) -> Iterator[Connection]:
+        """See :class:`Connections`."""
         yield self._connection()
 
-    def when_committed(self, callback: Callable[[], None]) -> None:
-        """Calls back after the commit of the session, and never if it is rolled back.
-
-        SQLAlchemy does not tell when a bare Connection has committed: there it is now.
+    @contextmanager
+    def ddl(self) -> Iterator[Connection]:
+        """See :class:`Connections`. What is done is the caller's to commit; but where DDL
+        commits by itself it is done over another connection of the engine, and is there to
+        stay.
         """
+        connection = self._connection()
+        if self._driver.ddl_commits:
+            with connection.engine.connect() as another:
+                yield another
+        else:
+            with self._savepoint(connection):
+                yield connection
+
+    def when_committed(self, callback: Callable[[], None]) -> None:
+        """See :class:`Connections`. Never, if the caller rolls back."""
         if isinstance(self._given, Connection):
-            callback()
+            AfterConnectionCommit.of(self._given).add(callback)
         else:
             session = self._given if isinstance(self._given, Session) else self._given()
-            _Hooks.of(session).add(session, callback)
+            AfterSessionCommit.of(session).add(session, callback)
 
     def lost(self) -> None:
         """See :class:`Connections`. The caller's transaction is the caller's to give up."""
@@ -88,58 +114,45 @@ class CallersTransaction:
     def _connection(self) -> Connection:
         return self._given if isinstance(self._given, Connection) else self._given.connection()
 
-    def _begin_sqlite(self, connection: Connection) -> None:
-        """Begins what the driver puts off until the first INSERT. Without it, the SAVEPOINT
-        would be the transaction, and its RELEASE would commit.
-        """
-        if connection.dialect.name == "sqlite":
-            dbapi: Any = connection.connection.dbapi_connection
-            if not dbapi.in_transaction:
-                connection.exec_driver_sql("BEGIN")
+    def _flush(self) -> None:
+        if isinstance(self._given, Connection):
+            return
+        try:
+            self._given.flush()
+        except Exception as error:
+            if self._translate.class_of(error) is SequencedItemConflict:
+                # of a row of the caller's
+                self._translate.raise_for(error, ConstraintViolation)
+            raise
 
-    def _check_size(self, connection: Connection, write: Write) -> None:
-        if self._driver.check_size is not None:
+    @contextmanager
+    def _savepoint(self, connection: Connection) -> Iterator[None]:
+        dbapi_connection = connection.connection.dbapi_connection
+        if self._driver.is_autocommit(dbapi_connection):
+            raise ProgrammingError(
+                "the session is in autocommit mode, and so has no transaction to write in: give"
+                " the engine instead, or set another isolation level"
+            )
+        self._driver.begin_callers(dbapi_connection)
+        savepoint = connection.begin_nested()
+        try:
+            yield
+        except BaseException as error:
+            try:
+                savepoint.rollback()
+            except SQLAlchemyError:
+                # The server has rolled back all, which is what MariaDB does to the victim of a
+                # deadlock. The caller must not go on as if the work before this were alive:
+                # SQLAlchemy refuses to until the caller's rollback.
+                if not connection.invalidated:
+                    connection.invalidate(error)
+            raise
+        savepoint.commit()
+
+    def _check(self, connection: Connection, write: Write) -> None:
+        if self._driver.checks_writes:
             cursor = connection.connection.cursor()
             try:
-                for row in write.parameters if write.many else (write.parameters,):
-                    self._driver.check_size(cursor, write.sql, row)
+                self._driver.check(connection.engine, cursor, write)
             finally:
                 cursor.close()
-
-
-_HOOKS = "eventsourcing.hooks"
-
-
-class _Hooks:
-    """The callbacks that wait for one session's commit."""
-
-    def __init__(self, session: Session) -> None:
-        self._waiting: list[tuple[list[SessionTransaction], Callable[[], None]]] = []
-        event.listen(session, "after_commit", self._after_commit)
-        event.listen(session, "after_soft_rollback", self._after_rollback)
-
-    @classmethod
-    def of(cls, session: Session) -> _Hooks:
-        """Returns the hooks of ``session``, which keeps them."""
-        hooks: _Hooks | None = session.info.get(_HOOKS)
-        if hooks is None:
-            hooks = session.info[_HOOKS] = cls(session)
-        return hooks
-
-    def add(self, session: Session, callback: Callable[[], None]) -> None:
-        """Remembers the callback, and all transactions that it depends on."""
-        nested = []
-        transaction = session.get_nested_transaction() or session.get_transaction()
-        while transaction is not None:
-            nested.append(transaction)
-            transaction = transaction.parent
-        self._waiting.append((nested, callback))
-
-    def _after_commit(self, session: Session) -> None:
-        if session.get_nested_transaction() is None:  # else a SAVEPOINT was released
-            waiting, self._waiting = self._waiting, []
-            for _, callback in waiting:
-                callback()
-
-    def _after_rollback(self, session: Session, previous: SessionTransaction) -> None:
-        self._waiting = [entry for entry in self._waiting if previous not in entry[0]]

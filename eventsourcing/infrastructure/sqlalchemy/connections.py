@@ -6,42 +6,53 @@ of its own needs no BEGIN and no COMMIT, and so one round trip.
 
 from __future__ import annotations
 
-import os
-import weakref
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import Any, Protocol
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from typing import Any, Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Dialect, Engine, Table
-from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy import Connection, Dialect, Engine
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.pool import Pool, StaticPool
 
-from eventsourcing.exceptions import DatabaseUnavailable
-from eventsourcing.infrastructure.sqlalchemy.drivers import Driver
+from eventsourcing.exceptions import DatabaseUnavailable, ProgrammingError
+from eventsourcing.infrastructure.sqlalchemy.driver import Driver
+from eventsourcing.infrastructure.sqlalchemy.errors import Translator
+from eventsourcing.infrastructure.sqlalchemy.forks import ForkGate, watch_forks
 from eventsourcing.infrastructure.sqlalchemy.statements import Write
 
-__all__ = ["Connections", "EngineConnections"]
+__all__ = ["Connections", "GivenEngine", "OwnEngine"]
+
+T = TypeVar("T")
 
 
 class Connections(Protocol):
-    """Where a record manager's SQL is executed. Raises the driver's, or SQLAlchemy's errors."""
+    """Where a record manager's SQL is executed.
+
+    Raises the driver's or SQLAlchemy's errors for what was sent to the database, and the
+    library's own where nothing was sent.
+    """
 
     can_repeat: bool
 
     @property
     def dialect(self) -> Dialect:
         """The dialect of the database."""
-        ...
 
     def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Any]:
         """Returns all rows of a query."""
-        ...
 
     def execute(self, write: Write) -> None:
         """Executes all of the write, or nothing."""
 
-    def ddl(self, table: Table) -> AbstractContextManager[Connection]:
-        """Gives a connection on which the table may be created or dropped."""
-        ...
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Gives a connection on which to look at the tables."""
+
+    def ddl(self) -> AbstractContextManager[Connection]:
+        """Gives a connection on which to create or drop tables: all that is done, or nothing,
+        if the database can.
+        """
 
     def when_committed(self, callback: Callable[[], None]) -> None:
         """Calls back once what was executed is committed."""
@@ -53,25 +64,31 @@ class Connections(Protocol):
         """Releases the connections."""
 
 
-class EngineConnections:
-    """Takes connections from an engine's pool.
+_inherited: list[Pool] = []  # for ever: to be collected would close the parent's connections
+_turns: WeakKeyDictionary[Pool, threading.Lock] = WeakKeyDictionary()
+
+
+class OwnEngine:
+    """Takes connections from the pool of an engine that was made here, in autocommit mode.
 
     Args:
-        engine: made here in autocommit mode, or somebody else's.
-        is_own: whether it was made here; then it is disposed of in the end.
         is_memory: whether the database is in the memory of this process, and would be lost
             with its connection.
     """
 
     can_repeat = True
 
-    def __init__(self, engine: Engine, driver: Driver, is_own: bool, is_memory: bool) -> None:
+    def __init__(
+        self, engine: Engine, driver: Driver, translate: Translator, is_memory: bool
+    ) -> None:
         self.engine = engine
         self._driver = driver
-        self._is_own = is_own
+        self._translate = translate
         self._is_memory = is_memory
-        self._inherited: list[object] = []
-        _of_this_process.add(self)
+        self._is_closed = False
+        self._autocommit = engine
+        self._gate = ForkGate() if driver.takes_turns else nullcontext()
+        watch_forks(self)
 
     @property
     def dialect(self) -> Dialect:
@@ -80,37 +97,52 @@ class EngineConnections:
 
     def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Any]:
         """See :class:`Connections`."""
-        with self._checkout() as connection:
-            cursor = connection.cursor()
-            try:
-                cursor.execute(sql, parameters)
-                return cursor.fetchall()
-            finally:
-                cursor.close()
+
+        def work(cursor: Any) -> Sequence[Any]:
+            cursor.execute(sql, parameters)
+            rows: Sequence[Any] = cursor.fetchall()
+            return rows
+
+        return self._use(work)
 
     def execute(self, write: Write) -> None:
         """See :class:`Connections`."""
-        check_size = self._driver.check_size
-        with self._checkout() as connection:
-            cursor = connection.cursor()
-            try:
-                if check_size is not None:
-                    for row in write.parameters if write.many else (write.parameters,):
-                        check_size(cursor, write.sql, row)
-                if write.many:
-                    cursor.execute(self._driver.begin)
-                    cursor.executemany(write.sql, write.parameters)
-                    cursor.execute("COMMIT")
-                else:
-                    cursor.execute(write.sql, write.parameters)
-            finally:
-                cursor.close()
+        driver = self._driver
+
+        def work(cursor: Any) -> None:
+            if driver.checks_writes:
+                driver.check(self.engine, cursor, write)
+            if not write.many:
+                cursor.execute(write.sql, write.parameters)
+                return
+            cursor.execute(driver.begin)
+            if driver.batches:
+                cursor.executemany(write.sql, write.parameters)
+            else:
+                for row in write.parameters:
+                    cursor.execute(write.sql, row)
+            cursor.execute("COMMIT")
+
+        self._use(work)
 
     @contextmanager
-    def ddl(self, table: Table) -> Iterator[Connection]:
+    def reading(self) -> Iterator[Connection]:
         """See :class:`Connections`."""
-        with self.engine.begin() as connection:
+        with self._gate, self._autocommit.connect() as connection:
             yield connection
+
+    @contextmanager
+    def ddl(self) -> Iterator[Connection]:
+        """See :class:`Connections`."""
+        with self.reading() as connection:
+            connection.exec_driver_sql(self._driver.begin)
+            try:
+                yield connection
+                connection.exec_driver_sql("COMMIT")
+            except BaseException:
+                with suppress(Exception):
+                    connection.exec_driver_sql("ROLLBACK")
+                raise
 
     def when_committed(self, callback: Callable[[], None]) -> None:
         """See :class:`Connections`."""
@@ -122,58 +154,133 @@ class EngineConnections:
             self.engine.dispose()
 
     def close(self) -> None:
-        """See :class:`Connections`. Somebody else's engine is left as it is."""
-        _of_this_process.discard(self)
-        if self._is_own:
-            self.engine.dispose()
+        """See :class:`Connections`. What other threads are using is closed when they are done."""
+        self._is_closed = True
+        self.engine.dispose()
 
-    @contextmanager
-    def _checkout(self) -> Iterator[PoolProxiedConnection]:
-        if self._is_own:
-            connection = self.engine.raw_connection()
+    def _use(self, work: Callable[[Any], T]) -> T:
+        with self._gate:
+            pool = self.engine.pool
             try:
-                with self._repaired(connection):
-                    yield connection
+                connection = pool.connect()
+            except Exception as error:
+                self._translate.raise_for(error)
+            try:
+                return self._on_cursor(connection, work)
+            except BaseException as error:
+                if self._is_broken(error):
+                    connection.invalidate()
+                raise
             finally:
                 connection.close()
-        else:
-            autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
-            with autocommit.connect() as wrapper, self._repaired(wrapper.connection):
-                yield wrapper.connection
+                if self._is_closed or pool is not self.engine.pool:
+                    pool.dispose()  # it was given up while its connection was in use
 
-    @contextmanager
-    def _repaired(self, connection: PoolProxiedConnection) -> Iterator[None]:
-        """Never lets a connection go back to the pool in the middle of something."""
+    def _on_cursor(self, connection: Any, work: Callable[[Any], T]) -> T:
+        """Does the work, and never leaves the connection in the middle of something."""
+        cursor = connection.cursor()
         try:
-            yield
+            return work(cursor)
         except BaseException as error:
-            is_broken = not isinstance(error, Exception) or (
-                self._driver.classify(error) is DatabaseUnavailable
-            )
-            if is_broken and self.dialect.name != "sqlite":
-                connection.invalidate()
-            else:
-                try:
-                    connection.rollback()
-                except Exception:
-                    with suppress(Exception):
-                        connection.invalidate()
+            if not self._is_broken(error):
+                connection.rollback()
             raise
+        finally:
+            cursor.close()
 
-    def forked(self) -> None:
-        """Makes a child of a fork connect for itself, and leaves its parent's connections."""
+    def _is_broken(self, error: BaseException) -> bool:
+        """Whether the connection is of no use any more, or in the middle of an answer."""
+        if self._driver.takes_turns:
+            return False  # SQLite's calls end before Python takes notice of an interrupt
+        return (
+            not isinstance(error, Exception)
+            or self._translate.class_of(error) is DatabaseUnavailable
+        )
+
+    def before_fork(self) -> None:
+        """See :class:`Forkable`."""
+        if isinstance(self._gate, ForkGate):
+            self._gate.shut()
+            if not self._is_memory:
+                self.engine.dispose()
+
+    def after_fork_in_parent(self) -> None:
+        """See :class:`Forkable`."""
+        if isinstance(self._gate, ForkGate):
+            self._gate.open()
+
+    def after_fork_in_child(self) -> None:
+        """See :class:`Forkable`. A database in memory is the child's own copy."""
+        if isinstance(self._gate, ForkGate):
+            self._gate = ForkGate()
         if not self._is_memory:
-            # Kept, since to be collected would close them: for the parent too.
-            self._inherited.append(self.engine.pool)
+            _inherited.append(self.engine.pool)
             self.engine.dispose(close=False)
 
 
-_of_this_process: weakref.WeakSet[EngineConnections] = weakref.WeakSet()
+class GivenEngine(OwnEngine):
+    """Takes connections from the pool of somebody else's engine, whose settings hold.
 
+    They go back as they came. The engine is not disposed of in the end; when its connections
+    are found to be lost they are dropped from its pool, as SQLAlchemy does it too.
+    """
 
-def _after_fork_in_child() -> None:
-    for connections in list(_of_this_process):
-        connections.forked()
+    def __init__(
+        self, engine: Engine, driver: Driver, translate: Translator, is_memory: bool
+    ) -> None:
+        super().__init__(engine, driver, translate, is_memory)
+        self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+        # A StaticPool lends one connection to all threads at once.
+        self._turn: AbstractContextManager[object] = nullcontext()
+        if isinstance(engine.pool, StaticPool):
+            self._turn = _turns.setdefault(engine.pool, threading.Lock())
 
+    def close(self) -> None:
+        """See :class:`Connections`. The engine is left as it is."""
 
-os.register_at_fork(after_in_child=_after_fork_in_child)
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """See :class:`Connections`."""
+        with self._gate, self._turn:
+            self._check_free()
+            with self._autocommit.connect() as connection:
+                yield connection
+
+    def _use(self, work: Callable[[Any], T]) -> T:
+        with self._gate, self._turn:
+            self._check_free()
+            with self._connected() as connection:
+                try:
+                    return self._on_cursor(connection.connection, work)
+                except BaseException as error:
+                    if self._is_broken(error):
+                        connection.invalidate()
+                    raise
+
+    def _connected(self) -> Connection:
+        try:
+            try:
+                return self._autocommit.connect()
+            except Exception as error:
+                # To set autocommit mode may be what finds a pooled connection lost.
+                is_lost = self._translate.class_of(error) is DatabaseUnavailable
+                if not is_lost or isinstance(error, PoolTimeout):
+                    raise
+                self.lost()
+                return self._autocommit.connect()
+        except Exception as error:
+            self._translate.raise_for(error)
+
+    def _check_free(self) -> None:
+        """Refuses the only connection while somebody has a transaction open on it: to set
+        autocommit mode would commit that.
+        """
+        pool: Any = self.engine.pool
+        if not isinstance(pool, StaticPool):
+            return
+        # not checked out: to give it back would roll it back
+        if getattr(pool.connection.dbapi_connection, "in_transaction", False):
+            raise ProgrammingError(
+                "the engine has one connection for all, and a transaction is open on it:"
+                " commit that first, or give the session instead of the engine"
+            )

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from sqlalchemy import Dialect, Engine, Table, create_engine, event, exc, inspect, make_url
+from sqlalchemy import Dialect, Engine, Table, inspect, make_url
 from sqlalchemy.engine import URL
-from sqlalchemy.pool import QueuePool
-from sqlalchemy.schema import CreateSchema, CreateTable, DropTable
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.schema import CreateSchema
 
 from eventsourcing.exceptions import (
     ApplicationClosedError,
-    ConstraintViolation,
     DatabaseUnavailable,
-    EventSourcingError,
     OutcomeUnknown,
     PersistenceError,
     ProgrammingError,
-    TableNotFound,
+    SequencedItemConflict,
+    TransactionConflict,
 )
-from eventsourcing.infrastructure.sqlalchemy.connections import Connections, EngineConnections
-from eventsourcing.infrastructure.sqlalchemy.drivers import Driver, driver_for
+from eventsourcing.infrastructure.sqlalchemy.connections import (
+    Connections,
+    GivenEngine,
+    OwnEngine,
+)
+from eventsourcing.infrastructure.sqlalchemy.drivers import driver_for
+from eventsourcing.infrastructure.sqlalchemy.engines import check_sync, make_engine
+from eventsourcing.infrastructure.sqlalchemy.errors import Translator
 from eventsourcing.infrastructure.sqlalchemy.statements import Write
 
 if TYPE_CHECKING:
@@ -47,7 +53,7 @@ class SQLAlchemySettings:
     Attributes:
         uri: of SQLAlchemy. Bare ``postgresql://``, ``mysql://`` and ``mariadb://`` mean psycopg 3
             and PyMySQL. Left out, it is that of the environment variable ``DB_URI``, else
-            ``sqlite:///:memory:``.
+            ``sqlite:///:memory:``. What its query says takes precedence over the settings below.
         url: the URI that holds, with the driver's name in it.
         pool_size, max_overflow: how many connections to keep, and how many more to open when
             all are in use.
@@ -73,27 +79,36 @@ class SQLAlchemySettings:
     url: URL = field(init=False)
 
     def __post_init__(self, uri: str | URL | None) -> None:
-        uri = uri or os.environ.get(URI_VARIABLE) or DEFAULT_URI
-        try:
-            url = make_url(uri)
-        except exc.ArgumentError as error:
-            raise ProgrammingError(
-                "the database URI cannot be read; it looks like"
-                " postgresql://user:password@host/database"
-            ) from error
-        driver = driver_for(url.get_backend_name())
-        if "+" not in url.drivername:
-            url = url.set(drivername=driver.name)
-        object.__setattr__(self, "url", url)
+        object.__setattr__(self, "url", _complete_url(uri))
         for name in ("pool_timeout", "connect_timeout", "lock_timeout", "max_overflow"):
-            if (getattr(self, name) or 0) < 0:
-                raise ProgrammingError(f"{name} cannot be negative")
+            value = getattr(self, name) or 0
+            if not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+                raise ProgrammingError(f"{name} must be a number, and cannot be negative")
         if self.pool_size < 1:
             raise ProgrammingError("pool_size must be at least 1")
         if self.sqlite_journal_mode not in ("WAL", "DELETE", "TRUNCATE", "PERSIST"):
             raise ProgrammingError(f"sqlite_journal_mode cannot be {self.sqlite_journal_mode!r}")
         if self.sqlite_synchronous not in ("EXTRA", "FULL", "NORMAL", "OFF"):
             raise ProgrammingError(f"sqlite_synchronous cannot be {self.sqlite_synchronous!r}")
+
+
+def _complete_url(uri: str | URL | None) -> URL:
+    try:
+        url = make_url(uri or os.environ.get(URI_VARIABLE) or DEFAULT_URI)
+    except (ArgumentError, ValueError):
+        # Without its cause, which may show the URI, and so a password.
+        raise ProgrammingError(
+            "the database URI cannot be read; it looks like"
+            " postgresql://user:password@host/database"
+        ) from None
+    driver = driver_for(url.get_backend_name())
+    if "+" not in url.drivername:
+        url = url.set(drivername=driver.name)
+    for name in ("password", "passwd"):
+        # In its proper place SQLAlchemy does not show it.
+        if isinstance(password := url.query.get(name), str):
+            url = url.set(password=password).difference_update_query([name])
+    return driver.complete(url)
 
 
 class SQLAlchemyDatastore:
@@ -117,19 +132,33 @@ class SQLAlchemyDatastore:
             raise ProgrammingError("give one of: settings (or a URI), an engine, a session")
         self._connections: Connections
         if session is not None:
-            from eventsourcing.infrastructure.sqlalchemy.callers import CallersTransaction
+            from eventsourcing.infrastructure.sqlalchemy.callers import (
+                CallersTransaction,
+                dialect_of,
+            )
 
-            self._connections = CallersTransaction(session, driver_for)
-        elif engine is not None:
-            if not isinstance(engine, Engine):
-                raise ProgrammingError(f"engine= takes an Engine, not {type(engine).__qualname__}")
-            is_memory = _is_memory(engine.url)
-            driver = driver_for(engine.dialect.name)
-            self._connections = EngineConnections(engine, driver, False, is_memory)
+            dialect = dialect_of(session)
+            self._driver = driver_for(dialect.name)
+            self._translate = Translator(self._driver, dialect)
+            self._connections = CallersTransaction(session, self._driver, self._translate)
         else:
-            self._connections = _own_connections(settings or SQLAlchemySettings())
-        self._driver: Driver = driver_for(self._connections.dialect.name)
+            self._connections = self._connect(settings, engine)
         self._is_closed = False
+
+    def _connect(self, settings: SQLAlchemySettings | None, engine: Engine | None) -> Connections:
+        if engine is None:
+            settings = settings or SQLAlchemySettings()
+            self._driver = driver_for(settings.url.get_backend_name())
+            kind, used = OwnEngine, make_engine(settings, self._driver)
+        elif isinstance(engine, Engine):
+            self._driver = driver_for(engine.dialect.name)
+            kind, used = GivenEngine, engine
+            check_sync(engine)
+        else:
+            raise ProgrammingError(f"engine= takes an Engine, not {type(engine).__qualname__}")
+        self._translate = Translator(self._driver, used.dialect)
+        is_memory = self._driver.is_in_memory(used.url)
+        return kind(used, self._driver, self._translate, is_memory)
 
     @property
     def dialect(self) -> Dialect:
@@ -157,12 +186,14 @@ class SQLAlchemyDatastore:
             try:
                 return self._connections.fetch(sql, parameters)
             except Exception as error:
-                if self._class_of(error) is not DatabaseUnavailable or not self.can_repeat:
+                if self._translate.class_of(error) is not DatabaseUnavailable:
                     raise
                 self._connections.lost()
+                if not self.can_repeat:
+                    raise
                 return self._connections.fetch(sql, parameters)
         except Exception as error:
-            raise self._translated(error) from error
+            self._translate.raise_for(error)
 
     def execute(self, write: Write) -> None:
         """Executes all of the write, or nothing.
@@ -175,44 +206,50 @@ class SQLAlchemyDatastore:
         try:
             self._connections.execute(write)
         except Exception as error:
-            translated = self._translated(error)
-            if isinstance(translated, DatabaseUnavailable):
+            if self._translate.class_of(error) is DatabaseUnavailable:
                 self._connections.lost()
                 if self.can_repeat:
-                    raise OutcomeUnknown(str(translated)) from error
-            if isinstance(translated, ConstraintViolation):
-                raise translated from None  # the driver's message shows the row
-            raise translated from error
+                    self._translate.raise_for(error, OutcomeUnknown)
+            self._translate.raise_for(error)
+
+    def violated_key(self, conflict: SequencedItemConflict) -> str | frozenset[str] | None:
+        """Returns the name or the columns of the key that was violated, if known."""
+        cause = conflict.__cause__
+        return None if cause is None else self._driver.violated_key(cause)
 
     def setup_table(self, table: Table) -> None:
-        """Creates the table, and its schema, if they do not exist.
+        """Creates the table, with its indexes and its schema, if it does not exist.
+
+        In a caller's transaction this is the caller's to commit, like all else; but not on
+        MariaDB and MySQL, where DDL would commit the caller's work: there the table is created
+        over another connection of the session's engine, and stays if the caller rolls back.
 
         Raises:
             PersistenceError: of the class that fits.
         """
         self._check_open()
-        try:
-            with self._connections.ddl(table) as connection:
-                if inspect(connection).has_table(table.name, table.schema):
-                    return
-            with self._connections.ddl(table) as connection:
-                if table.schema is not None and self.dialect.name != "sqlite":
-                    connection.execute(CreateSchema(table.schema, if_not_exists=True))
-                connection.execute(CreateTable(table, if_not_exists=True))
-        except Exception as error:
-            with self._connections.ddl(table) as connection:
-                if inspect(connection).has_table(table.name, table.schema):
-                    return  # another process was quicker
-            raise self._translated(error) from error
+        for is_last in (False, False, True):
+            try:
+                with self._connections.reading() as connection:
+                    if inspect(connection).has_table(table.name, table.schema):
+                        return
+                with self._connections.ddl() as connection:
+                    if table.schema is not None and self.dialect.name != "sqlite":
+                        connection.execute(CreateSchema(table.schema, if_not_exists=True))
+                    table.create(connection, checkfirst=True)
+                return
+            except Exception as error:
+                if is_last or self._translate.class_of(error) not in _RACES:
+                    self._translate.raise_for(error)
 
     def drop_table(self, table: Table) -> None:
         """Drops the table, with all that is in it, if it exists."""
         self._check_open()
         try:
-            with self._connections.ddl(table) as connection:
-                connection.execute(DropTable(table, if_exists=True))
+            with self._connections.ddl() as connection:
+                table.drop(connection, checkfirst=True)
         except Exception as error:
-            raise self._translated(error) from error
+            self._translate.raise_for(error)
 
     def when_committed(self, callback: Callable[[], None]) -> None:
         """Calls back now, or once the caller's transaction is committed."""
@@ -228,85 +265,6 @@ class SQLAlchemyDatastore:
         if self._is_closed:
             raise ApplicationClosedError("the datastore has been closed")
 
-    def _class_of(self, error: BaseException) -> type[PersistenceError]:
-        if isinstance(error, exc.TimeoutError):
-            return DatabaseUnavailable
-        original = _original(error)
-        if isinstance(original, exc.SQLAlchemyError):
-            return PersistenceError
-        return self._driver.classify(original)
 
-    def _translated(self, error: Exception) -> Exception:
-        """Returns the library's error for one of the driver or of SQLAlchemy.
-
-        What comes from neither, a bug for example, is returned as it is.
-        """
-        original = _original(error)
-        dbapi: Any = self.dialect.loaded_dbapi
-        foreign = (exc.SQLAlchemyError, OverflowError, OSError, dbapi.Error)
-        if isinstance(error, EventSourcingError) or not isinstance(original, foreign):
-            return error
-        cls = self._class_of(error)
-        message = _message(original)
-        if cls is TableNotFound:
-            message += (
-                ". Create the table with setup_table=True, or by a migration (docs: how-to/alembic)"
-            )
-        return cls(message)
-
-
-def _own_connections(settings: SQLAlchemySettings) -> EngineConnections:
-    url = settings.url
-    driver = driver_for(url.get_backend_name())
-    is_memory = _is_memory(url)
-    try:
-        engine = create_engine(
-            url,
-            isolation_level="AUTOCOMMIT",
-            poolclass=QueuePool,
-            # One connection is one database there: all threads take turns.
-            pool_size=1 if is_memory else settings.pool_size,
-            max_overflow=0 if is_memory else settings.max_overflow,
-            pool_timeout=settings.pool_timeout,
-            pool_reset_on_return=None,  # a connection comes back with nothing open
-            connect_args=driver.connect_args(settings, url),
-            hide_parameters=True,
-        )
-    except exc.NoSuchModuleError as error:
-        raise ProgrammingError(f"SQLAlchemy knows no driver {url.drivername!r}") from error
-    except ModuleNotFoundError as error:
-        raise ProgrammingError(
-            f"the driver for {url.get_backend_name()!r} is not installed: pip install"
-            f" 'eventsourcing[{driver.extra}]'"
-        ) from error
-    prepare = driver.on_connect
-    if prepare is not None:
-
-        @event.listens_for(engine, "connect")
-        def _on_connect(connection: Any, record: object) -> None:
-            prepare(connection, settings)
-
-    return EngineConnections(engine, driver, True, is_memory)
-
-
-def _is_memory(url: URL) -> bool:
-    if url.get_backend_name() != "sqlite":
-        return False
-    return url.database in (None, "", ":memory:") or "mode=memory" in str(url)
-
-
-def _original(error: BaseException) -> BaseException:
-    if isinstance(error, exc.DBAPIError) and error.orig is not None:
-        return error.orig
-    return error
-
-
-def _message(error: BaseException) -> str:
-    """Returns what the database said, without the details that may show a row."""
-    diagnostics = getattr(error, "diag", None)
-    primary = getattr(diagnostics, "message_primary", None)
-    if primary is not None:
-        return str(primary)
-    if len(error.args) > 1:
-        return " ".join(str(part) for part in error.args)
-    return str(error) or type(error).__name__
+# How it shows that another process was quicker to create the table, or its schema.
+_RACES = (PersistenceError, SequencedItemConflict, TransactionConflict)

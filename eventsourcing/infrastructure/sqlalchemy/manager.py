@@ -58,13 +58,11 @@ class SQLAlchemyRecordManager(RecordManager):
             return
         try:
             self.datastore.execute(self._statements.write(items))
-        except SequencedItemConflict as error:
-            message = f"{error} {error.__cause__}"
-            if all(name in message for name in self._position) or any(
-                key in message for key in self._position_keys
-            ):
-                raise
-            raise ConstraintViolation(str(error)) from error.__cause__
+        except SequencedItemConflict as conflict:
+            if not self._is_about_position(conflict, items):
+                # without the cause, which may show values of the row
+                raise ConstraintViolation(str(conflict)) from None
+            raise
 
     def get_items(
         self, sequence_id: object, bounds: Bounds = EVERYTHING
@@ -90,6 +88,22 @@ class SQLAlchemyRecordManager(RecordManager):
     def close(self) -> None:
         """Closes the datastore."""
         self.datastore.close()
+
+    def _is_about_position(
+        self, conflict: SequencedItemConflict, items: Sequence[tuple[Any, ...]]
+    ) -> bool:
+        """Tells the key of the positions from other unique keys of the table."""
+        violated = self.datastore.violated_key(conflict)
+        if violated in self._position_keys or violated == frozenset(self._position):
+            return True
+        if isinstance(violated, frozenset):
+            return False
+        # A name that is not in our definition of the table, which a migration may have made.
+        return any(
+            True
+            for sequence_id, position, *_ in items
+            for _ in self.get_items(sequence_id, Bounds(gte=position, lte=position))
+        )
 
 
 def _table_of(record_class: Table | type | None) -> Table:
@@ -118,5 +132,6 @@ def _unique_keys(table: Table, columns: Sequence[str]) -> tuple[str, ...]:
             " without it, two savers could take the same position"
         )
     # MySQL calls a key that was given no name after its first column.
-    names = [str(key.name or columns[0]) for key in keys]
-    return tuple(names) if table.primary_key not in keys else (*names, "PRIMARY", "_pkey")
+    return tuple(
+        "PRIMARY" if key is table.primary_key else str(key.name or columns[0]) for key in keys
+    )

@@ -1,0 +1,82 @@
+"""What the library has to know of a database and its driver, beyond what SQLAlchemy knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sqlalchemy import Engine
+from sqlalchemy.engine import URL
+
+from eventsourcing.exceptions import PersistenceError
+from eventsourcing.infrastructure.sqlalchemy.statements import Write
+
+if TYPE_CHECKING:
+    from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemySettings
+
+__all__ = ["Driver"]
+
+
+class Driver:
+    """The base of what is known of SQLite, PostgreSQL (psycopg 3) and MySQL/MariaDB (PyMySQL).
+
+    Connections and cursors are those of the driver. One instance serves one datastore.
+
+    Attributes:
+        name: SQLAlchemy's name of the driver, such as ``postgresql+psycopg``.
+        extra: the extra of this package that installs the driver.
+        begin: the SQL that begins a transaction of the library's own.
+        ddl_commits: whether DDL commits the transaction that it is executed in.
+        checks_writes: whether :meth:`check` has something to check.
+        batches: whether a write of many rows may be given to the driver's ``executemany``.
+        takes_turns: whether a fork has to wait until no thread is in the driver.
+    """
+
+    name: ClassVar[str]
+    extra: ClassVar[str]
+    begin: ClassVar[str] = "BEGIN"
+    ddl_commits: ClassVar[bool] = False
+    checks_writes: ClassVar[bool] = False
+    takes_turns: ClassVar[bool] = False
+    batches: bool = True
+
+    def classify(self, error: BaseException) -> type[PersistenceError]:
+        """Returns the class of error to raise for one of the driver's."""
+        raise NotImplementedError
+
+    def message(self, error: BaseException) -> str:
+        """Returns what the database said, without values of a row."""
+        return str(error) or type(error).__name__
+
+    def violated_key(self, error: BaseException) -> str | frozenset[str] | None:
+        """Returns which unique key was violated, if the database tells: name, or columns."""
+        raise NotImplementedError
+
+    def is_in_memory(self, url: URL) -> bool:
+        """Tells whether the database is lost together with its connection."""
+        return False
+
+    def complete(self, url: URL) -> URL:
+        """Returns the URL with what may be left out of it."""
+        return url
+
+    def connect_args(self, settings: SQLAlchemySettings, url: URL) -> dict[str, Any]:
+        """Returns the driver's arguments for the settings. What the URL says takes precedence."""
+        raise NotImplementedError
+
+    def on_connect(self, connection: Any, settings: SQLAlchemySettings) -> None:
+        """Prepares a new connection of the library's own."""
+
+    def is_autocommit(self, connection: Any) -> bool:
+        """Tells whether each statement on the caller's connection commits itself."""
+        return False
+
+    def begin_callers(self, connection: Any) -> None:
+        """Begins the caller's transaction, where the driver has put that off."""
+
+    def check(self, engine: Engine, cursor: Any, write: Write) -> None:
+        """Refuses what the server would not take, or would alter.
+
+        Raises:
+            ValueTooLarge: a row is larger than the server takes.
+            ProgrammingError: the server would cut long values.
+        """

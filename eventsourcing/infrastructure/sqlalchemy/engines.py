@@ -1,0 +1,73 @@
+"""Makes an engine of settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.pool import QueuePool
+
+from eventsourcing.exceptions import ProgrammingError
+from eventsourcing.infrastructure.sqlalchemy.driver import Driver
+
+if TYPE_CHECKING:
+    from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemySettings
+
+__all__ = ["check_sync", "make_engine"]
+
+
+def make_engine(settings: SQLAlchemySettings, driver: Driver) -> Engine:
+    """Returns an engine in autocommit mode, which has not connected yet.
+
+    Raises:
+        ProgrammingError: the URI names a driver that is not installed, or cannot be used.
+    """
+    url = settings.url
+    is_memory = driver.is_in_memory(url)
+    try:
+        engine = create_engine(
+            url,
+            isolation_level="AUTOCOMMIT",
+            poolclass=QueuePool,
+            # One connection is one database there: all threads take turns.
+            pool_size=1 if is_memory else settings.pool_size,
+            max_overflow=0 if is_memory else settings.max_overflow,
+            pool_timeout=settings.pool_timeout,
+            pool_reset_on_return=None,  # a connection comes back with nothing open
+            connect_args=driver.connect_args(settings, url),
+            hide_parameters=True,
+        )
+    except NoSuchModuleError:
+        raise ProgrammingError(f"SQLAlchemy knows no driver {url.drivername!r}") from None
+    except ArgumentError as error:
+        raise ProgrammingError(f"the database URI cannot be used: {error}") from error
+    except ImportError as error:
+        remedy = f": pip install 'eventsourcing[{driver.extra}]'" if driver.extra else ""
+        raise ProgrammingError(
+            f"the driver for {url.get_backend_name()!r} is not installed{remedy}"
+        ) from error
+    check_sync(engine)
+
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: Any, record: object) -> None:
+        try:
+            driver.on_connect(connection, settings)
+        except BaseException:
+            connection.close()  # the pool does not know it yet
+            raise
+
+    return engine
+
+
+def check_sync(engine: Engine) -> None:
+    """Refuses drivers for asyncio.
+
+    Raises:
+        ProgrammingError: the engine's driver is one.
+    """
+    if engine.dialect.is_async:
+        raise ProgrammingError(
+            f"{engine.dialect.name}+{engine.dialect.driver} is a driver for asyncio; the library"
+            " works with synchronous ones"
+        )

@@ -1,0 +1,149 @@
+"""MariaDB and MySQL, through PyMySQL."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from sqlalchemy import Engine
+from sqlalchemy.engine import URL
+
+from eventsourcing.exceptions import (
+    ConstraintViolation,
+    DatabaseUnavailable,
+    DiskFull,
+    LockTimeout,
+    PersistenceError,
+    ProgrammingError,
+    ReadOnlyDatabase,
+    SequencedItemConflict,
+    TableNotFound,
+    TransactionConflict,
+    ValueTooLarge,
+)
+from eventsourcing.infrastructure.sqlalchemy.driver import Driver
+from eventsourcing.infrastructure.sqlalchemy.statements import Write
+
+if TYPE_CHECKING:
+    from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemySettings
+
+__all__ = ["MariaDBDriver", "MySQLDriver"]
+
+_CODES: Mapping[type[PersistenceError], tuple[int, ...]] = {
+    SequencedItemConflict: (1062, 1586),
+    ConstraintViolation: (1048, 1216, 1217, 1263, 1364, 1451, 1452, 1557, 1761, 1762, 3819, 4025),
+    TransactionConflict: (1020, 1213, 1412, 1613, 1614),
+    # and statements that were cancelled, or took too long
+    LockTimeout: (1205, 1317, 1969, 3024, 3572),
+    ReadOnlyDatabase: (1036, 1223, 1290, 1792, 1836, 1874),
+    DiskFull: (3, 20, 1021, 1114),
+    TableNotFound: (1054, 1109, 1146),
+    ValueTooLarge: (1118, 1153, 1162, 1264, 1301, 1406, 1690),
+    DatabaseUnavailable: (
+        *(0, 1040, 1042, 1043, 1044, 1045, 1047, 1049, 1053, 1077, 1078, 1079, 1080, 1081),
+        *(1129, 1130, 1152, 1158, 1159, 1160, 1161, 1184, 1203, 1226, 1251, 1698, 1820, 1862),
+        *(1927, 3118, 3159, 3169, 4031, 4151),
+    ),
+}
+_ERRORS = {code: cls for cls, codes in _CODES.items() for code in codes}
+# What the operating system says, if it is why the storage engine failed: ENOSPC.
+_NO_SPACE = re.compile(r"\b(?:errno|Errcode|error):? 28\b|No space left on device")
+_CLIENT_ERRORS = range(2000, 3000)  # all of them are the connection's
+
+_DUPLICATE = re.compile(r"Duplicate entry '.*' for key '(?P<key>.*)'", re.DOTALL)
+_VALUE = re.compile(r"(\bvalue:?|Duplicate entry) '.*'(?= for )", re.DOTALL)
+_EXTRA_SPACE = 1000  # of a packet, for the statement and short values
+_LEAST_TO_BATCH = 1_100_000  # PyMySQL makes of many rows statements of up to 1,024,000 bytes
+
+_packet_limits: WeakKeyDictionary[Engine, int] = WeakKeyDictionary()
+
+
+class MySQLDriver(Driver):
+    """MySQL and MariaDB. Own connections are in strict mode: a value is never cut."""
+
+    name = "mysql+pymysql"
+    extra = "mysql"
+    ddl_commits = True
+    checks_writes = True
+
+    _packet_limit = 0
+
+    def classify(self, error: BaseException) -> type[PersistenceError]:
+        """See :class:`Driver`."""
+        code = error.args[0] if error.args else None
+        if isinstance(error, OSError):
+            return DatabaseUnavailable
+        if isinstance(code, int):
+            if code in _ERRORS:
+                return _ERRORS[code]
+            if _NO_SPACE.search(str(error)):
+                return DiskFull
+            return DatabaseUnavailable if code in _CLIENT_ERRORS else PersistenceError
+        lost = type(error).__name__ in ("InterfaceError", "InternalError")
+        return DatabaseUnavailable if lost else PersistenceError
+
+    def message(self, error: BaseException) -> str:
+        """See :class:`Driver`."""
+        text = " ".join(str(part) for part in error.args) or type(error).__name__
+        return _VALUE.sub(r"\1", text)
+
+    def violated_key(self, error: BaseException) -> str | frozenset[str] | None:
+        """See :class:`Driver`. The key's name, which for MySQL 8 follows the table's."""
+        found = _DUPLICATE.search(str(error.args[-1]))
+        return found["key"].rpartition(".")[2] if found else None
+
+    def connect_args(self, settings: SQLAlchemySettings, url: URL) -> dict[str, Any]:
+        """See :class:`Driver`."""
+        args: dict[str, Any] = {"charset": "utf8mb4"}
+        if "connect_timeout" not in url.query:
+            args["connect_timeout"] = settings.connect_timeout
+        return args
+
+    def on_connect(self, connection: Any, settings: SQLAlchemySettings) -> None:
+        """See :class:`Driver`."""
+        command = "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES')"
+        if settings.lock_timeout is not None:
+            seconds = max(1, round(settings.lock_timeout))
+            command += f", innodb_lock_wait_timeout = {seconds}"
+        with connection.cursor() as cursor:
+            cursor.execute(command)
+
+    def is_autocommit(self, connection: Any) -> bool:
+        """See :class:`Driver`."""
+        return bool(connection.get_autocommit())
+
+    def check(self, engine: Engine, cursor: Any, write: Write) -> None:
+        """See :class:`Driver`. To a packet that is too large the server answers by hanging up."""
+        limit = self._packet_limit
+        if not limit:
+            limit = self._packet_limit = _packet_limits.get(engine) or self._ask(engine, cursor)
+            self.batches = limit >= _LEAST_TO_BATCH
+        most_characters = (limit - _EXTRA_SPACE) // 4  # of up to 4 bytes each
+        for row in write.parameters if write.many else (write.parameters,):
+            if sum([len(value) for value in row if isinstance(value, str)]) < most_characters:
+                continue
+            size = len(cursor.mogrify(write.sql, row).encode()) + 1  # and the command's byte
+            if size >= limit and size >= (limit := self._ask(engine, cursor)):
+                raise ValueTooLarge(
+                    f"an event needs a packet of {size} bytes, and the server takes less than"
+                    f" {limit} (max_allowed_packet)"
+                )
+
+    def _ask(self, engine: Engine, cursor: Any) -> int:
+        cursor.execute("SELECT @@max_allowed_packet, @@sql_mode")
+        limit, mode = cursor.fetchone()
+        if "STRICT" not in mode:
+            raise ProgrammingError(
+                "the engine's connections are not in strict mode, and so the server would cut"
+                " values that are too long: add STRICT_ALL_TABLES to their sql_mode"
+            )
+        _packet_limits[engine] = self._packet_limit = int(limit)
+        return int(limit)
+
+
+class MariaDBDriver(MySQLDriver):
+    """MariaDB, where the URI says so."""
+
+    name = "mariadb+pymysql"

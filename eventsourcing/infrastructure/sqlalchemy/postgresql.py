@@ -1,0 +1,108 @@
+"""PostgreSQL, through psycopg 3."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.engine import URL
+
+from eventsourcing.exceptions import (
+    ConstraintViolation,
+    DatabaseUnavailable,
+    DiskFull,
+    LockTimeout,
+    PersistenceError,
+    ReadOnlyDatabase,
+    SequencedItemConflict,
+    TableNotFound,
+    TransactionConflict,
+    ValueTooLarge,
+)
+from eventsourcing.infrastructure.sqlalchemy.driver import Driver
+
+if TYPE_CHECKING:
+    from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemySettings
+
+__all__ = ["PostgreSQLDriver"]
+
+# By SQLSTATE, or the beginning of one.
+_ERRORS: Mapping[str, type[PersistenceError]] = {
+    "23505": SequencedItemConflict,
+    "23": ConstraintViolation,
+    "40": TransactionConflict,
+    "40003": DatabaseUnavailable,  # statement completion unknown
+    "55P03": LockTimeout,
+    "57014": LockTimeout,  # statement_timeout, or a cancelled wait
+    "25006": ReadOnlyDatabase,
+    "25P03": DatabaseUnavailable,  # idle for too long, and so cut off
+    "25P04": DatabaseUnavailable,
+    "53100": DiskFull,
+    "42P01": TableNotFound,
+    "42703": TableNotFound,
+    "3F000": TableNotFound,
+    "22001": ValueTooLarge,
+    "22003": ValueTooLarge,
+    "54": ValueTooLarge,
+    "08": DatabaseUnavailable,
+    "28": DatabaseUnavailable,
+    "3D000": DatabaseUnavailable,
+    "53300": DatabaseUnavailable,
+    "57P": DatabaseUnavailable,
+}
+# "Key (a, b)=(1, 2) already exists.", in the server's language
+_KEY = re.compile(r"\((?P<columns>[^()]*)\)=\(")
+
+
+class PostgreSQLDriver(Driver):
+    """PostgreSQL."""
+
+    name = "postgresql+psycopg"
+    extra = "postgresql"
+
+    def classify(self, error: BaseException) -> type[PersistenceError]:
+        """See :class:`Driver`."""
+        state: str | None = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+        if state is None:
+            # Without an answer from the server, an operational error is the connection's.
+            names = {cls.__name__ for cls in type(error).__mro__}
+            lost = names & {"OperationalError", "InterfaceError", "OSError"}
+            return DatabaseUnavailable if lost else PersistenceError
+        for length in (5, 3, 2):
+            if (cls := _ERRORS.get(state[:length])) is not None:
+                return cls
+        return PersistenceError
+
+    def message(self, error: BaseException) -> str:
+        """See :class:`Driver`. Details and context are left out, since they show the row."""
+        primary = getattr(getattr(error, "diag", None), "message_primary", None)
+        if primary is None:
+            return super().message(error)
+        # A value that cannot be read is quoted: 'invalid input syntax for type date: "..."'.
+        state = getattr(error, "sqlstate", None) or ""
+        return str(primary).partition(": ")[0] if state.startswith("22") else str(primary)
+
+    def violated_key(self, error: BaseException) -> str | frozenset[str] | None:
+        """See :class:`Driver`. Columns, else the constraint's name."""
+        diagnostics: Any = getattr(error, "diag", None)
+        found = _KEY.search(getattr(diagnostics, "message_detail", None) or "")
+        if found is not None:
+            return frozenset(name.strip('"') for name in found["columns"].split(", "))
+        name: str | None = getattr(diagnostics, "constraint_name", None)
+        return name
+
+    def connect_args(self, settings: SQLAlchemySettings, url: URL) -> dict[str, Any]:
+        """See :class:`Driver`."""
+        args: dict[str, Any] = {}
+        if "connect_timeout" not in url.query:
+            args["connect_timeout"] = settings.connect_timeout
+        if settings.lock_timeout is not None:
+            milliseconds = max(1, round(settings.lock_timeout * 1000))  # 0 is to wait for ever
+            given = url.query.get("options", "")
+            args["options"] = f"-c lock_timeout={milliseconds} {given}".strip()
+        return args
+
+    def is_autocommit(self, connection: Any) -> bool:
+        """See :class:`Driver`."""
+        return bool(connection.autocommit)

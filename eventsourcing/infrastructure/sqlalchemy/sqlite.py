@@ -1,0 +1,124 @@
+"""SQLite, through the standard library's driver."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.engine import URL
+
+from eventsourcing.exceptions import (
+    ConstraintViolation,
+    DatabaseUnavailable,
+    DiskFull,
+    LockTimeout,
+    PersistenceError,
+    ReadOnlyDatabase,
+    SequencedItemConflict,
+    TableNotFound,
+    TransactionConflict,
+    ValueTooLarge,
+)
+from eventsourcing.infrastructure.sqlalchemy.driver import Driver
+
+if TYPE_CHECKING:
+    from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemySettings
+
+__all__ = ["SQLiteDriver"]
+
+# An extended code, such as SQLITE_READONLY_DBMOVED, begins with its primary one.
+_ERRORS: Mapping[str, type[PersistenceError]] = {
+    "SQLITE_CONSTRAINT_UNIQUE": SequencedItemConflict,
+    "SQLITE_CONSTRAINT_PRIMARYKEY": SequencedItemConflict,
+    "SQLITE_CONSTRAINT_ROWID": SequencedItemConflict,
+    "SQLITE_CONSTRAINT": ConstraintViolation,
+    "SQLITE_BUSY_SNAPSHOT": TransactionConflict,
+    "SQLITE_BUSY": LockTimeout,
+    "SQLITE_LOCKED": LockTimeout,
+    "SQLITE_READONLY": ReadOnlyDatabase,
+    "SQLITE_FULL": DiskFull,
+    "SQLITE_IOERR_SHMSIZE": DiskFull,  # WAL mode: there is no room for the shared index
+    "SQLITE_CANTOPEN": DatabaseUnavailable,
+    "SQLITE_NOTADB": DatabaseUnavailable,
+    "SQLITE_TOOBIG": ValueTooLarge,
+}
+_MISSING = re.compile(
+    r"no such table|no such column|unknown database|.* has no column named", re.ASCII
+)
+_UNIQUE = re.compile(r"UNIQUE constraint failed: (?:index '(?P<index>.*)'|(?P<columns>.*))")
+
+
+class SQLiteDriver(Driver):
+    """SQLite. A file is in WAL mode with synchronous FULL, unless the settings differ."""
+
+    name = "sqlite+pysqlite"
+    extra = ""
+    begin = "BEGIN IMMEDIATE"
+    takes_turns = True  # a connection must not be carried through a fork while it is in use
+
+    def classify(self, error: BaseException) -> type[PersistenceError]:
+        """See :class:`Driver`."""
+        if isinstance(error, OverflowError):
+            return ValueTooLarge
+        if _MISSING.match(str(error)):
+            return TableNotFound
+        name: str = getattr(error, "sqlite_errorname", "")
+        matches = [code for code in _ERRORS if name == code or name.startswith(code + "_")]
+        return _ERRORS[max(matches, key=len)] if matches else PersistenceError
+
+    def violated_key(self, error: BaseException) -> str | frozenset[str] | None:
+        """See :class:`Driver`. SQLite names the columns."""
+        found = _UNIQUE.fullmatch(str(error))
+        if found is None:
+            return None
+        columns = found["columns"]
+        if columns is None:
+            return str(found["index"])
+        return frozenset(column.rpartition(".")[2] for column in columns.split(", "))
+
+    def is_in_memory(self, url: URL) -> bool:
+        """See :class:`Driver`. A file without a name is as short-lived as memory."""
+        place = (url.database or "").removeprefix("file:")
+        return (
+            place in ("", ":memory:")
+            or url.query.get("mode") == "memory"
+            or url.query.get("vfs") == "memdb"
+        )
+
+    def complete(self, url: URL) -> URL:
+        """See :class:`Driver`. ``file:`` begins a URI of SQLite's own."""
+        if (url.database or "").startswith("file:") and "uri" not in url.query:
+            return url.update_query_dict({"uri": "true"})
+        return url
+
+    def connect_args(self, settings: SQLAlchemySettings, url: URL) -> dict[str, Any]:
+        """See :class:`Driver`."""
+        threads: dict[str, Any] = {"check_same_thread": False}  # the pool lends to one at a time
+        if "timeout" in url.query or settings.lock_timeout is None:
+            return threads
+        return threads | {"timeout": settings.lock_timeout}
+
+    def on_connect(self, connection: Any, settings: SQLAlchemySettings) -> None:
+        """See :class:`Driver`."""
+        if self.is_in_memory(settings.url):
+            return
+        wanted = settings.sqlite_journal_mode
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA synchronous = {settings.sqlite_synchronous}")
+        (mode,) = cursor.execute("PRAGMA journal_mode").fetchone()
+        if mode.upper() != wanted:
+            try:
+                cursor.execute(f"PRAGMA journal_mode = {wanted}").fetchone()
+            except sqlite3.OperationalError as error:
+                if self.classify(error) is not ReadOnlyDatabase:
+                    raise  # else it can still be read, whatever its mode
+        cursor.close()
+
+    def begin_callers(self, connection: Any) -> None:
+        """See :class:`Driver`. The driver begins with the first INSERT, and does not take a
+        SAVEPOINT for one: that would be the transaction, and its RELEASE would commit.
+        """
+        if not connection.in_transaction:
+            connection.execute("BEGIN").close()
