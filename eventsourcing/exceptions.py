@@ -166,7 +166,8 @@ class ConcurrencyError(EventSourcingError):
         originator_id: the stream, or None if the database could not tell.
         expected_version: the position that the first refused event was to take (0-based),
             which is the number of events the saver believed the stream to have.
-        actual_version: the number of events the stream really had when this was found out.
+        actual_version: the number of events the stream really had when this was found out;
+            None if the caller's transaction cannot see it any more.
     """
 
     def __init__(

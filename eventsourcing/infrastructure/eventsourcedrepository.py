@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import reduce
+from itertools import chain
 from typing import Any, TypeVar, overload
 from uuid import UUID
 
-from eventsourcing.domain.model.entity import DomainEntity, entity_classes
-from eventsourcing.domain.model.events import DomainEvent
+from eventsourcing.domain.model.entity import DomainEntity, VersionedEntity, entity_classes
+from eventsourcing.domain.model.events import Discarded, DomainEvent
 from eventsourcing.domain.model.stores import Store
 from eventsourcing.exceptions import (
     AggregateTypeError,
     DataIntegrityError,
-    EntityIsDiscarded,
+    EventSourcingError,
     InvalidOriginatorID,
-    MismatchedEventError,
     RepositoryKeyError,
     TopicResolutionError,
 )
@@ -55,14 +54,15 @@ class EventSourcedRepository:
 
         Raises:
             RepositoryKeyError: there is none (also a ``KeyError``).
-            DataIntegrityError, TopicResolutionError: its stream cannot be replayed.
+            DataIntegrityError, TopicResolutionError: its stream cannot be replayed, whatever
+                was raised by that.
             PersistenceError: the database could not be read.
         """
         events = self._event_store.get_domain_events(originator_id)
         first = next(events, None)
         if first is None:
             raise RepositoryKeyError(originator_id)
-        state = self._replay(originator_id, first, events)
+        state = self._replay(first, events)
         if state is None:
             raise RepositoryKeyError(originator_id)
         if isinstance(state, DomainEntity):
@@ -97,23 +97,19 @@ class EventSourcedRepository:
             )
         return found
 
-    def _replay(
-        self, originator_id: object, first: DomainEvent, later: Iterator[DomainEvent]
-    ) -> Any:
-        if self._mutator_func is not None:
-            return reduce(self._mutator_func, later, self._mutator_func(None, first))
+    def _replay(self, first: DomainEvent, later: Iterator[DomainEvent]) -> Any:
+        mutator = self._mutator_func
+        if mutator is None:
+            self._find_class(first)
+        state: Any = None
         event: Any = first
-        try:
-            self._find_class(event)
-            state = event.mutate(None)
-            for event in later:
-                state = event.mutate(state)
-        except (MismatchedEventError, EntityIsDiscarded) as error:
-            raise DataIntegrityError(
-                f"the stream of {originator_id!r} cannot be replayed: {error}",
-                originator_id=originator_id,
-                originator_version=getattr(event, "originator_version", None),
-            ) from error
+        for event in chain((first,), later):
+            try:
+                state = event.mutate(state) if mutator is None else mutator(state, event)
+            except Exception as error:
+                raise _cannot_replay(event, error) from error
+        if mutator is None:
+            _check_all_applied(state, event)
         return state
 
     def _find_class(self, created: Any) -> None:
@@ -129,3 +125,22 @@ class EventSourcedRepository:
                     originator_id=created.originator_id,
                     originator_version=0,
                 ) from error
+
+
+def _check_all_applied(state: Any, last: Any) -> None:
+    """Checks that no event was passed over for being none of the entity's."""
+    applied = state.version - 1 if isinstance(state, VersionedEntity) else last.originator_version
+    if applied != last.originator_version or (state is None and not isinstance(last, Discarded)):
+        raise _cannot_replay(last, "it is not an event of the entity")
+
+
+def _cannot_replay(event: Any, why: Exception | str) -> DataIntegrityError:
+    if isinstance(why, Exception) and not isinstance(why, EventSourcingError):
+        why = f"it raised {type(why).__name__}"  # whose message may show the payload
+    version = event.originator_version
+    return DataIntegrityError(
+        f"the stream of {event.originator_id!r} cannot be replayed: event {version}"
+        f" ({type(event).__qualname__}): {why}",
+        originator_id=event.originator_id,
+        originator_version=version,
+    )

@@ -132,25 +132,30 @@ class EventStore:
         """
         if isinstance(error, TransactionConflict) and not self.record_manager.can_repeat:
             # The caller's transaction is lost, so nothing can be looked up in it.
-            raise ConcurrencyError(f"the transaction was given up: {error}") from error
-        stored = self._stored(items)
-        missing = [item for item in items if not self._same(stored.get(item[:2]), item)]
-        rival = _first_taken(missing, stored)
-        if rival is None:
-            if len(missing) < len(items):
+            raise _concurrency_error(items[0], None, error) from error
+        try:
+            stored = self._stored(items)
+            missing = [item for item in items if not self._same(stored.get(item[:2]), item)]
+            rival = _first_taken(missing, stored)
+            if rival is None and len(missing) < len(items):
                 return missing
-            rival = items[0]
-        last = next(
-            self.record_manager.get_items(rival[0], Bounds(limit=1, is_ascending=False)), None
-        )
-        actual = 0 if last is None else last[1] + 1
-        raise ConcurrencyError(
-            f"stream {rival[0]!r} was expected at version {rival[1]}, and is at {actual}"
-            + (f" ({error})" if isinstance(error, TransactionConflict) else ""),
-            originator_id=rival[0],
-            expected_version=rival[1],
-            actual_version=actual,
-        ) from error
+            refused = rival or items[0]
+            actual: int | None = self._version_of(refused[0])
+        except PersistenceError as failure:
+            if not self.record_manager.can_repeat:
+                raise
+            raise OutcomeUnknown(
+                f"a position is taken, perhaps by an earlier attempt of this save ({error}); to"
+                f" find out failed: {failure}"
+            ) from failure
+        if rival is None and isinstance(error, SequencedItemConflict):
+            actual = None  # the caller's transaction reads an older state than it writes to
+        raise _concurrency_error(refused, actual, error) from error
+
+    def _version_of(self, sequence_id: object) -> int:
+        newest = Bounds(limit=1, is_ascending=False)
+        last = next(self.record_manager.get_items(sequence_id, newest), None)
+        return 0 if last is None else int(last[1]) + 1
 
     def _stored(self, items: Items) -> dict[tuple[Any, ...], tuple[Any, ...]]:
         """Returns what is stored at the positions of ``items``, by sequence and position."""
@@ -180,3 +185,21 @@ def _first_taken(items: Items, stored: Container[object]) -> tuple[Any, ...] | N
             return item
         before.add(position)
     return None
+
+
+def _concurrency_error(
+    refused: tuple[Any, ...], actual: int | None, error: PersistenceError
+) -> ConcurrencyError:
+    message = f"stream {refused[0]!r} was expected at version {refused[1]}"
+    if actual is not None:
+        message += f", and is at {actual}"
+    elif isinstance(error, SequencedItemConflict):
+        message += ", and this transaction, begun before that, does not see by how much it is ahead"
+    if isinstance(error, TransactionConflict):
+        message += f"; the transaction was given up: {error}"
+    return ConcurrencyError(
+        message,
+        originator_id=refused[0],
+        expected_version=refused[1],
+        actual_version=actual,
+    )

@@ -150,6 +150,7 @@ class OwnEngine:
 
     def lost(self) -> None:
         """Gives up the pooled connections: if one has lost the server, the others have too."""
+        self._driver.forget(self.engine)
         if not self._is_memory:
             self.engine.dispose()
 

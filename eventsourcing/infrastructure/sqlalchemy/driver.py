@@ -80,3 +80,6 @@ class Driver:
             ValueTooLarge: a row is larger than the server takes.
             ProgrammingError: the server would cut long values.
         """
+
+    def forget(self, engine: Engine) -> None:
+        """Forgets what was learnt of the server, which may come back with other settings."""

@@ -131,6 +131,11 @@ class MySQLDriver(Driver):
                     f" {limit} (max_allowed_packet)"
                 )
 
+    def forget(self, engine: Engine) -> None:
+        """See :class:`Driver`."""
+        _packet_limits.pop(engine, None)
+        self._packet_limit = 0
+
     def _ask(self, engine: Engine, cursor: Any) -> int:
         cursor.execute("SELECT @@max_allowed_packet, @@sql_mode")
         limit, mode = cursor.fetchone()
