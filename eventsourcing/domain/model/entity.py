@@ -81,7 +81,8 @@ class DomainEntity:
 
         def _originator(self, obj: DomainEntity | None) -> DomainEntity:
             raise OriginatorVersionError(
-                f"a {type(self).__qualname__} cannot be the first event of an entity"
+                f"a {type(self).__qualname__} cannot be the first event of an entity, nor follow"
+                " its end"
             )
 
         @applied
@@ -110,7 +111,7 @@ class DomainEntity:
 
         def _originator(self, obj: DomainEntity | None) -> DomainEntity:
             if obj is not None:
-                raise OriginatorVersionError(f"{obj!r} exists already")
+                raise OriginatorVersionError(f"{type(obj).__qualname__} {obj._id!r} exists already")
             cls = self._of_class
             if cls is None or get_topic(cls) != self.originator_topic:
                 cls = entity_classes.resolve(self.originator_topic)
