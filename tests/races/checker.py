@@ -1,0 +1,125 @@
+"""Compares what writers were told with what is stored, and says what does not fit.
+
+After Kingsbury's Jepsen: every writer logs what it was about to save and what it was told, and the
+logs are compared with the store when all is over. An answer is one of:
+
+- ``ok``: the save was acknowledged, so all of its events must be stored;
+- ``fail``: it was refused, so none of them may be;
+- ``unknown``: the answer was lost, so all or none are.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal, NamedTuple
+
+Answer = Literal["ok", "fail", "unknown"]
+
+
+class Entry(NamedTuple):
+    """An event: its id, and its place."""
+
+    event_id: str
+    stream: str
+    position: int
+
+
+class Save(NamedTuple):
+    """One save of one writer.
+
+    Attributes:
+        invoked, answered: nanoseconds of a clock that all writers share.
+    """
+
+    events: tuple[Entry, ...]
+    answer: Answer
+    invoked: int = 0
+    answered: int = 0
+
+
+def anomalies(saves: Sequence[Save], stored: Sequence[Entry]) -> list[str]:
+    """Return what is wrong, in words.
+
+    Args:
+        saves: of all writers, in any order.
+        stored: what is in the store when all is over, in the order of the feed.
+    """
+    return [
+        *_lost_or_undone(saves, stored),
+        *_twice(stored),
+        *_from_nowhere(saves, stored),
+        *_gaps(stored),
+        *_two_winners(saves),
+        *_out_of_order(saves, stored),
+    ]
+
+
+def _lost_or_undone(saves: Iterable[Save], stored: Iterable[Entry]) -> Iterator[str]:
+    found = {entry.event_id for entry in stored}
+    for save in saves:
+        count = sum(event.event_id in found for event in save.events)
+        if save.answer == "ok" and count < len(save.events):
+            yield f"acknowledged, but not stored: {save.events}"
+        elif save.answer == "fail" and count > 0:
+            yield f"refused, but stored: {save.events}"
+        elif save.answer == "unknown" and 0 < count < len(save.events):
+            yield f"stored in part: {save.events}"
+
+
+def _twice(stored: Iterable[Entry]) -> Iterator[str]:
+    positions = Counter((entry.stream, entry.position) for entry in stored)
+    ids = Counter(entry.event_id for entry in stored)
+    for what, counts in (("position", positions), ("event", ids)):
+        for key, count in counts.items():
+            if count > 1:
+                yield f"{what} stored {count} times: {key}"
+
+
+def _from_nowhere(saves: Iterable[Save], stored: Iterable[Entry]) -> Iterator[str]:
+    written = {event for save in saves for event in save.events}
+    for entry in stored:
+        if entry not in written:
+            yield f"stored, but never written there: {entry}"
+
+
+def _gaps(stored: Iterable[Entry]) -> Iterator[str]:
+    streams = defaultdict(list)
+    for entry in stored:
+        streams[entry.stream].append(entry.position)
+    for stream, positions in streams.items():
+        if positions != sorted(positions):
+            yield f"the feed has {stream} out of order"
+        if sorted(set(positions)) != list(range(len(set(positions)))):
+            yield f"{stream} has gaps"
+
+
+def _two_winners(saves: Iterable[Save]) -> Iterator[str]:
+    won = Counter(
+        (event.stream, event.position)
+        for save in saves
+        if save.answer == "ok"
+        for event in save.events
+    )
+    for place, count in won.items():
+        if count > 1:
+            yield f"{count} winners of position {place}"
+
+
+def _out_of_order(saves: Iterable[Save], stored: Iterable[Entry]) -> Iterator[str]:
+    """Yields the saves that began after a save was acknowledged whose event follows theirs."""
+    acknowledged = {
+        event.event_id: save for save in saves if save.answer == "ok" for event in save.events
+    }
+    streams = defaultdict(list)
+    for entry in stored:
+        if entry.event_id in acknowledged:
+            streams[entry.stream].append((entry.position, acknowledged[entry.event_id]))
+    for stream, placed in streams.items():
+        answered = float("inf")  # the earliest answer to what stands later in the stream
+        for position, save in sorted(placed, key=_position, reverse=True):
+            if save.invoked > answered:
+                yield f"{stream} at {position} was saved after what follows it"
+            answered = min(answered, save.answered)
+
+
+def _position(placed: tuple[int, Save]) -> int:
+    return placed[0]
