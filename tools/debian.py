@@ -99,6 +99,8 @@ def _apt(directory: Path, *arguments: str, check: bool = True) -> str:
 def _locked(directory: Path) -> Iterator[None]:
     """Let one process fetch at a time: workers of a test run ask for the same package at once."""
     directory.mkdir(parents=True, exist_ok=True)
+    if os.getuid() == 0:
+        directory.chmod(0o755)  # whatever root's umask
     with open(directory / "lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

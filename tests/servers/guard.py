@@ -15,8 +15,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.servers.tmpfs import mount_tmpfs
+from tests.servers.tmpfs import call_libc, mount_tmpfs
 
+PR_SET_CHILD_SUBREAPER = 36
 SECONDS_TO_QUIT = 5.0
 
 
@@ -45,24 +46,31 @@ class Orders:
 
 
 def main(orders: Orders) -> int:
-    """Run the server until it exits, or the test run does."""
+    """Run the server until it and all its children exit, or the test run does."""
     test_run = [os.pidfd_open(process) for process in orders.test_run]
     if os.getppid() != orders.test_run[0]:
         return 1
     if orders.small_disk:
         place, size = orders.small_disk
         mount_tmpfs(size, Path(place), orders.uid, orders.gid)
+    # A server's children that outlive it become ours, so that we can wait for them: they still have
+    # hold of its port, files and memory.
+    call_libc("prctl", PR_SET_CHILD_SUBREAPER, 1)
     server = _start(orders)
     print(server.pid, flush=True)  # noqa: T201
     ended, _, _ = select.select([*test_run, os.pidfd_open(server.pid)], [], [])
-    if set(ended) & set(test_run):
+    test_run_ended = bool(set(ended) & set(test_run))
+    if test_run_ended:
         server.send_signal(orders.quit_signal)
         try:
             server.wait(SECONDS_TO_QUIT)
         except subprocess.TimeoutExpired:
             kill_tree(server.pid)
+    status = server.wait()
+    _wait_for_orphans()
+    if test_run_ended:
         shutil.rmtree(orders.directory, ignore_errors=True)
-    return server.wait()
+    return status
 
 
 def _start(orders: Orders) -> subprocess.Popen[bytes]:
@@ -80,6 +88,14 @@ def _start(orders: Orders) -> subprocess.Popen[bytes]:
             start_new_session=True,
             **account,
         )
+
+
+def _wait_for_orphans() -> None:
+    while True:
+        try:
+            os.wait()
+        except ChildProcessError:
+            return
 
 
 def kill_tree(pid: int) -> None:

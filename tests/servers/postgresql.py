@@ -1,6 +1,7 @@
 """A throw-away PostgreSQL server, and databases on any PostgreSQL server."""
 
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ from psycopg import sql
 from tests.servers.address import Address
 from tests.servers.locate import postgres
 from tests.servers.process import Server
+from tests.servers.tmpfs import call_libc
 
 USER = "eventsourcing"
+IPC_RMID = 0
 
 
 class PostgresqlServer(Server):
@@ -50,6 +53,16 @@ class PostgresqlServer(Server):
         }
         options = [f"--{name}={value}" for name, value in settings.items()]
         return self.program.command("-D", self.data, *options)
+
+    def clean_up(self) -> None:
+        # After a SIGKILL, the seventh line of this file tells the key and the id of a shared memory
+        # segment that is still there. Started again, the server would have removed it.
+        lock = self.data / "postmaster.pid"
+        lines = lock.read_text().splitlines() if lock.exists() else []
+        if len(lines) > 6:
+            _, segment = lines[6].split()
+            with suppress(OSError):  # somebody else was tidy
+                call_libc("shmctl", int(segment), IPC_RMID, None)
 
     def ping(self) -> None:
         connect(self.address, "postgres", connect_timeout=5).close()

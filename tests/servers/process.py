@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -19,6 +20,10 @@ from tests.servers.locate import Program, server_account
 
 SECONDS_TO_START = 60.0
 SECONDS_TO_STOP = 60.0
+
+# The controller, in a worker of pytest-xdist. A worker whose controller was killed goes on with its
+# test, however long that takes.
+CONTROLLERS = [os.getppid()] if "PYTEST_XDIST_WORKER" in os.environ else []
 
 
 class ServerFailed(Exception):
@@ -81,8 +86,18 @@ class Server(ABC):
     def small_database(self) -> str:
         """Return the name of a database on the small disk, creating it if necessary."""
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the server has been started and has not ended, by itself or otherwise."""
+        return self._guard is not None and self._guard.poll() is None
+
+    def clean_up(self) -> None:  # noqa: B027
+        """Remove what the server, which has ended, left outside its directory."""
+
     def start(self) -> None:
         """Start the server, on the same port and data as before, and wait until it answers."""
+        if self.is_running:
+            raise self._failed("it is running already")
         if not self.data.exists():
             self.initialise()
         small_disk = None
@@ -95,7 +110,7 @@ class Server(ABC):
             uid=self.account.uid,
             gid=self.account.gid,
             quit_signal=self.quit_signal,
-            test_run=_test_run(),
+            test_run=[os.getpid(), *CONTROLLERS],
             small_disk=small_disk,
         )
         self._guard = subprocess.Popen(
@@ -118,14 +133,16 @@ class Server(ABC):
 
     def kill(self) -> None:
         """Kill the server's processes with SIGKILL, all at one moment."""
-        if self.pid is not None and self._guard is not None:
-            kill_tree(self.pid)
+        if self._guard is not None and self.pid is not None:
+            with suppress(ProcessLookupError, FileNotFoundError):  # it has ended by itself
+                kill_tree(self.pid)
             self._guard.wait(SECONDS_TO_STOP)
             self.pid = None
 
     def close(self) -> None:
         """End the server and remove its files; doing it twice does no harm."""
         self._end(self.quit_signal)
+        self.clean_up()
         if self.directory.exists():
             shutil.rmtree(self.directory)
 
@@ -172,10 +189,11 @@ class Server(ABC):
             time.sleep(0.02)
 
     def _end(self, how: signal.Signals) -> None:
-        if self.pid is None or self._guard is None:
+        if self._guard is None or self.pid is None:
             return
-        if self._guard.poll() is None:
-            os.kill(self.pid, how)
+        if self.is_running:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, how)
             try:
                 self._guard.wait(SECONDS_TO_STOP)
             except subprocess.TimeoutExpired:
@@ -190,15 +208,6 @@ class Server(ABC):
     def _failed(self, what: str) -> ServerFailed:
         log = self.log_tail() if (self.directory / "log").exists() else "(no log)"
         return ServerFailed(f"{type(self).__name__}: {what}\n{log}")
-
-
-def _test_run() -> list[int]:
-    """Return this process and, in a worker of pytest-xdist, the one that started it.
-
-    A worker whose controller was killed goes on with its test, however long that takes.
-    """
-    is_worker = "PYTEST_XDIST_WORKER" in os.environ
-    return [os.getpid(), os.getppid()] if is_worker else [os.getpid()]
 
 
 def _free_port() -> int:

@@ -1,6 +1,7 @@
 """The servers that other tests rely on."""
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -81,16 +82,44 @@ def test_rows_survive_kill_and_stop(private: Backend) -> None:
     assert "ready" in server.log_tail()
 
 
-def test_a_closed_server_leaves_nothing(private: Backend) -> None:
+def test_a_server_that_ended_by_itself_can_be_killed_and_started(private: Backend) -> None:
+    server = private.server
+    assert server
+    assert server.pid
+    process = os.pidfd_open(server.pid)
+    os.kill(server.pid, signal.SIGKILL)
+    select.select([process], [], [])
+    os.close(process)
+
+    server.kill()
+    assert not server.is_running
+    server.start()
+
+    assert [tuple(row) for row in run(private, "SELECT 1")] == [(1,)]
+
+
+@pytest.mark.parametrize("ended", ["running", "stopped", "killed"])
+def test_a_closed_server_leaves_nothing(private: Backend, ended: str) -> None:
     server = private.server
     assert server
     assert server.pid
     pid = server.pid
+    if ended == "stopped":
+        server.stop()
+    elif ended == "killed":
+        server.kill()
 
     server.close()
 
     assert not server.directory.exists()
     assert not Path(f"/proc/{pid}").exists()
+    assert [created_by for created_by in shared_memory() if created_by == pid] == []
+
+
+def shared_memory() -> list[int]:
+    """Return the ids of the processes that made the System V shared memory segments there are."""
+    _, *segments = Path("/proc/sysvipc/shm").read_text().splitlines()
+    return [int(segment.split()[4]) for segment in segments]
 
 
 def test_a_server_ends_when_the_test_run_is_killed(tmp_path: Path) -> None:

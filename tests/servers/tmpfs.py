@@ -33,23 +33,24 @@ def mount_tmpfs(size: int, directory: Path, uid: int, gid: int) -> None:
     """
     own_uid, own_gid = os.geteuid(), os.getegid()
     if own_uid == 0:
-        _call("unshare", CLONE_NEWNS)
+        call_libc("unshare", CLONE_NEWNS)
     else:
-        _call("unshare", CLONE_NEWUSER | CLONE_NEWNS)
+        call_libc("unshare", CLONE_NEWUSER | CLONE_NEWNS)
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"{own_uid} {own_uid} 1")
         Path("/proc/self/gid_map").write_text(f"{own_gid} {own_gid} 1")
-    _call("mount", None, b"/", None, MS_REC | MS_PRIVATE, None)
+    call_libc("mount", None, b"/", None, MS_REC | MS_PRIVATE, None)
     options = f"size={size},mode=0700,uid={uid},gid={gid}"
-    _call("mount", b"tmpfs", os.fsencode(directory), b"tmpfs", 0, options.encode())
+    call_libc("mount", b"tmpfs", os.fsencode(directory), b"tmpfs", 0, options.encode())
 
 
-def _call(name: str, *arguments: int | bytes | None) -> None:
+def call_libc(name: str, *arguments: int | bytes | None) -> None:
+    """Call a function of the C library that returns 0, or else sets errno."""
     libc = ctypes.CDLL(None, use_errno=True)
     unsigned = [ctypes.c_ulong(a) if isinstance(a, int) else a for a in arguments]
     if getattr(libc, name)(*unsigned) != 0:
         error = ctypes.get_errno()
-        raise OSError(error, f"{name}: {os.strerror(error)}; a test needs a small disk to fill")
+        raise OSError(error, f"{name}: {os.strerror(error)}")
 
 
 if __name__ == "__main__":
