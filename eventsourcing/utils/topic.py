@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Iterable
 from typing import Generic, TypeVar
 
-from eventsourcing.exceptions import TopicResolutionError
+from eventsourcing.exceptions import ProgrammingError, TopicResolutionError
 
 __all__ = ["TopicRegistry", "get_topic"]
 
@@ -36,10 +36,21 @@ class TopicRegistry(Generic[T]):
         """Adds ``cls`` (the first one is the base of the kind) under its topic.
 
         A class that is defined again, as in a notebook, takes the place of the earlier one.
+
+        Raises:
+            ProgrammingError: the topic is that of another class, whose rows would be read as
+                rows of this one.
         """
         if self._base is None:
             self._base = cls
-        self._classes[get_topic(cls)] = cls
+        topic = get_topic(cls)
+        taken = self._classes.get(topic)
+        if taken is not None and not _is_same(taken, cls):
+            raise ProgrammingError(
+                f"topic {topic!r} of {cls.__module__}.{cls.__qualname__} is taken by"
+                f" {taken.__module__}.{taken.__qualname__}"
+            )
+        self._classes[topic] = cls
 
     def resolve(self, topic: str, prefixes: Iterable[str] = ()) -> type[T]:
         """Returns the class that ``topic`` names.
@@ -81,3 +92,9 @@ class TopicRegistry(Generic[T]):
             )
         self._classes[topic] = found
         return found
+
+
+def _is_same(one: type, other: type) -> bool:
+    """Whether one class is the other, defined again: its module may be run as a script too."""
+    modules = {one.__module__, other.__module__}
+    return one.__qualname__ == other.__qualname__ and len(modules - {"__main__"}) <= 1
