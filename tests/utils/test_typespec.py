@@ -45,6 +45,11 @@ class Node:
     children: "list[Node]"
 
 
+def by_annotation(value: Any) -> str | None:
+    """Names a case by its annotation: values differ from process to process, and this must not."""
+    return None if isinstance(value, list | str | bool) else str(value)
+
+
 @pytest.mark.parametrize(
     ("annotation", "accepted", "refused"),
     [
@@ -91,7 +96,7 @@ class Node:
         (list[Money], [[Money(Decimal(1))]], [[1]]),
         (Node, [Node([])], [[]]),
     ],
-    ids=str,
+    ids=by_annotation,
 )
 def test_check_accepts_what_a_type_checker_does(
     annotation: Any, accepted: list[Any], refused: list[Any]
@@ -142,7 +147,7 @@ OFFSET = dt.timezone(dt.timedelta(hours=-5))
         (dict[str, int], [{"$a": 1}], [{"a": True}]),
         (Money, [Money(Decimal(1))], [Money(1)]),  # type: ignore[arg-type]
     ],
-    ids=str,
+    ids=by_annotation,
 )
 def test_exact_is_stricter_than_check(
     annotation: Any, exact: list[Any], not_exact: list[Any]
@@ -222,7 +227,7 @@ class WithAny:
         WithAny,
         complex,
     ],
-    ids=str,
+    ids=by_annotation,
 )
 def test_what_json_alone_would_lose_has_no_natural_form(annotation: Any) -> None:
     spec = compile_type(annotation)
@@ -244,7 +249,7 @@ def test_what_json_alone_would_lose_has_no_natural_form(annotation: Any) -> None
         (Line, {"sku": "a"}, ""),
         (Colour, "gold", ""),
     ],
-    ids=str,
+    ids=by_annotation,
 )
 def test_read_refuses_other_shapes(annotation: Any, data: Any, field: str) -> None:
     read = compile_type(annotation).read
@@ -275,7 +280,7 @@ def test_read_refuses_other_shapes(annotation: Any, data: Any, field: str) -> No
         (Any, False),
         (Sequence[int], False),
     ],
-    ids=str,
+    ids=by_annotation,
 )
 def test_immutable_is_meant_all_the_way_down(annotation: Any, immutable: bool) -> None:
     assert compile_type(annotation).immutable is immutable
