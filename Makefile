@@ -8,6 +8,7 @@ RUN := $(VENV)/bin/python -m
 PIP := $(RUN) pip --disable-pip-version-check install --quiet
 CORE := $(VENV)/core-installed
 DEV := $(VENV)/dev-installed
+BENCH := $(VENV)/bench-installed
 SOURCES := eventsourcing tests tools examples docs conftest.py $(wildcard benchmarks)
 
 # Node.js comes from the development dependencies, whatever the machine has.
@@ -16,7 +17,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint types docs format clean
+.PHONY: help demo test lint types docs bench format clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -38,6 +39,9 @@ types: $(DEV) ## Check types, with mypy and with pyright
 docs: $(DEV) ## Build the documentation into docs/_build
 	$(RUN) sphinx -W --keep-going -q -b html docs docs/_build/html
 
+bench: $(BENCH) ## Measure against the bare drivers, and write docs/benchmarks.md
+	@$(RUN) benchmarks.run $(BENCHFLAGS)
+
 format: $(DEV) ## Format the code
 	$(RUN) ruff check --fix-only $(SOURCES)
 	$(RUN) ruff format $(SOURCES)
@@ -54,4 +58,9 @@ $(CORE): pyproject.toml
 $(DEV): pyproject.toml
 	$(PYTHON) -m tools.make_venv $(VENV)
 	$(PIP) --editable '.[dev]'
+	@touch $(CORE) $@
+
+$(BENCH): pyproject.toml
+	$(PYTHON) -m tools.make_venv $(VENV)
+	$(PIP) --editable '.[bench]'
 	@touch $(CORE) $@

@@ -1,0 +1,71 @@
+"""The library, with its default settings: ``python -m benchmarks.library W1 --db URI``."""
+
+from typing import Any, ClassVar
+
+from benchmarks import payloads
+from benchmarks.adapter import Adapter, Options
+from benchmarks.command import main
+from benchmarks.databases import LIBRARY_TABLE
+from benchmarks.items import Item, LargeItem
+from eventsourcing.application.simple import SimpleApplication
+from eventsourcing.exceptions import ConcurrencyError
+from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemySettings
+
+
+class LibraryAdapter(Adapter):
+    """Saves and loads through an application."""
+
+    name = "library"
+    table = LIBRARY_TABLE
+    id_form = "text"
+    conflict = ConcurrencyError
+    imports: ClassVar = {
+        "import": "import eventsourcing.application.simple",
+        "first_use": "import eventsourcing.application.simple,"
+        " eventsourcing.infrastructure.sqlalchemy.manager",
+    }
+
+    def __init__(self, options: Options) -> None:
+        super().__init__(options)
+        is_small = options.payload == "small"
+        self._class: Any = Item if is_small else LargeItem
+        self._values = payloads.small if is_small else payloads.large
+        self.app: SimpleApplication
+
+    def open(self) -> None:
+        self.app = SimpleApplication(
+            settings=settings(self.options.db, self.options.mode), table_name=self.table
+        )
+
+    def close(self) -> None:
+        self.app.close()
+
+    def create(self, i: int) -> Any:
+        return self._class.create(**self._values(i))
+
+    def change(self, aggregate: Any, i: int) -> None:
+        aggregate.change(**self._values(i))
+
+    def take_pending(self, aggregate: Any) -> int:
+        # There is no public way: an application takes them, and W5 has none.
+        pending, aggregate._pending = aggregate._pending, []
+        return len(pending)
+
+    def save(self, aggregate: Any) -> None:
+        self.app.save(aggregate)
+
+    def load(self, originator_id: Any) -> Any:
+        return self.app.repository[originator_id]
+
+
+def settings(uri: str, mode: str) -> SQLAlchemySettings:
+    """Return the settings for a mode, which is one of `MODES`."""
+    if mode == "walnormal":
+        return SQLAlchemySettings(uri=uri, sqlite_synchronous="NORMAL")
+    if mode == "off":
+        return SQLAlchemySettings(uri=uri, sqlite_synchronous="OFF")
+    return SQLAlchemySettings(uri=uri)  # WAL with synchronous FULL is the default
+
+
+if __name__ == "__main__":
+    main(LibraryAdapter)

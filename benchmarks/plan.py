@@ -1,0 +1,111 @@
+"""Which workloads run on which databases, and how near to the bare driver they are to come."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+SERVERS = ("postgresql", "mariadb")
+RATES = (("", "events_per_s"),)
+REPLAYS = (("1,000 events", "events_per_s_1000"), ("10,000 events", "events_per_s_10000"))
+MEMORY = (("10,000 events", "peak_mb_10000"),)
+GROWTH = (("save", "w1_ratio"), ("load", "w4_ratio"))
+
+TITLES = {
+    "W1": "new aggregate, one event a save",
+    "W2": "one aggregate, one event a save",
+    "W3": "100 events a save",
+    "W4": "replay",
+    "W5": "events without a database",
+    "W7": "savers at once",
+    "W9": "growth of the store",
+    "W10": "import",
+}
+
+QUICK = {
+    "W1": ("--n", "100"),
+    "W2": ("--n", "100"),
+    "W3": ("--n", "5"),
+    "W5": ("--n", "2000"),
+    "W7": ("--seconds", "0.5", "--n", "48"),
+    "W9": ("--sizes", "5000,20000", "--n", "50"),
+    "W10": ("--n", "2"),
+}
+"""Arguments that make a workload short; its figures say little then."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the plan: it is run for the library and for the bare driver.
+
+    Attributes:
+        database: One of SERVERS, ``sqlite``, or ``none``.
+        mode: Of SQLite files.
+        arguments: Further ones of the command line.
+        note: What they say, in words.
+        goal: The least ratio of the library's throughput to the bare driver's; None for no goal.
+    """
+
+    workload: str
+    database: str
+    mode: str = "default"
+    arguments: tuple[str, ...] = ()
+    note: str = ""
+    goal: float | None = None
+
+    @property
+    def place(self) -> str:
+        """The database and its mode, in words."""
+        modes = {"wal": ", synchronous FULL", "walnormal": ", synchronous NORMAL", "default": ""}
+        names = {"sqlite": "SQLite", "postgresql": "PostgreSQL", "mariadb": "MariaDB", "none": ""}
+        return names[self.database] + modes[self.mode]
+
+    @property
+    def title(self) -> str:
+        """The workload, in words."""
+        words = TITLES[self.workload]
+        return f"{self.workload} {words}" + (f", {self.note}" if self.note else "")
+
+
+def cases() -> Iterator[Case]:
+    """Yield the whole plan."""
+    for workload in ("W1", "W2"):
+        yield Case(workload, "sqlite", "wal", goal=0.75)
+        yield Case(workload, "sqlite", "walnormal", goal=0.5)
+        yield Case(workload, "postgresql", goal=0.8)
+        if workload == "W1":
+            yield Case(workload, "mariadb", goal=0.75)
+    yield Case("W3", "sqlite", "wal", goal=0.6)
+    yield Case("W3", "postgresql", goal=0.6)
+    yield Case("W3", "mariadb", goal=0.5)
+    yield Case("W4", "sqlite", "wal", goal=0.5)
+    yield Case("W4", "postgresql", goal=0.6)
+    yield Case("W4", "mariadb", goal=0.5)
+    yield from _large()
+    yield Case("W5", "none", goal=0.4)
+    yield from _concurrent()
+    yield Case("W9", "sqlite", "wal")
+    yield Case("W9", "postgresql")
+    yield Case("W10", "none")
+
+
+def _large() -> Iterator[Case]:
+    arguments, note = ("--payload", "large"), "4 KB each"
+    for workload in ("W1", "W3", "W4"):
+        yield Case(workload, "sqlite", "wal", arguments, note)
+        for server in SERVERS:
+            yield Case(workload, server, "default", arguments, note)
+
+
+def _concurrent() -> Iterator[Case]:
+    for k, goal in ((1, None), (4, 1.2), (16, 2.0)):
+        yield Case("W7", "sqlite", "wal", ("--threads", str(k)), _threads(k), goal)
+    for k, goal in ((1, None), (4, 0.9), (16, 1.5)):
+        yield Case("W7", "postgresql", "default", ("--threads", str(k)), _threads(k), goal)
+    for k, goal in ((4, None), (16, 0.6)):
+        arguments, note = ("--threads", str(k), "--contend", "1"), f"{_threads(k)} on one stream"
+        yield Case("W7", "postgresql", "default", arguments, note, goal)
+    yield Case("W7", "sqlite", "wal", ("--procs", "4"), "4 processes")
+    yield Case("W7", "postgresql", "default", ("--procs", "4"), "4 processes")
+
+
+def _threads(k: int) -> str:
+    return "1 thread" if k == 1 else f"{k} threads"

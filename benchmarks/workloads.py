@@ -1,0 +1,168 @@
+"""The workloads, for the library and for the bare driver alike.
+
+Each function is one workload. It empties the database first, measures, checks what was stored, and
+returns its figures. ``rows`` is how many events it was told are stored, warm-up included, and
+``verified`` whether the database agrees and the values are right.
+"""
+
+import gc
+import statistics
+from collections.abc import Callable
+from functools import partial
+from time import perf_counter
+from typing import Any
+from uuid import UUID
+
+from benchmarks.bench import BATCH, Bench, build
+from benchmarks.concurrency import concurrent_savers
+from benchmarks.imports import imports
+from benchmarks.measure import median_ms, memory_growth, percentiles, throughput, timed
+
+Figures = dict[str, Any]
+
+WARM_UP = 20
+LOADS = 5
+
+
+def new_aggregates(bench: Bench) -> Figures:
+    """W1: n times, create an aggregate and save its one event."""
+    n = bench.options.n or 1000
+    bench.database.wipe()
+    with bench.adapter() as adapter:
+        timed(WARM_UP, lambda i: adapter.save(adapter.create(i)))
+        before = bench.count()
+        latencies, seconds = timed(n, lambda i: adapter.save(adapter.create(i)))
+        stored = bench.count() - before
+    return throughput(n, seconds, latencies) | {"rows": WARM_UP + n, "verified": stored == n}
+
+
+def one_aggregate(bench: Bench) -> Figures:
+    """W2: n times, trigger an event of one aggregate and save it."""
+    n = bench.options.n or 2000
+    bench.database.wipe()
+    with bench.adapter() as adapter:
+        aggregate = adapter.create(0)
+        adapter.save(aggregate)
+        aggregate = adapter.load(aggregate.id)
+
+        def command(i: int) -> None:
+            adapter.change(aggregate, i)
+            adapter.save(aggregate)
+
+        timed(WARM_UP, command)
+        before = bench.count()
+        latencies, seconds = timed(n, command)
+        stored = bench.count() - before
+        last = adapter.load(aggregate.id).qty
+    verified = (stored, last) == (n, n - 1)
+    return throughput(n, seconds, latencies) | {"rows": 1 + WARM_UP + n, "verified": verified}
+
+
+def batches(bench: Bench) -> Figures:
+    """W3: n times, trigger 100 events of one aggregate and save them at once."""
+    n = bench.options.n or 50
+    bench.database.wipe()
+    with bench.adapter() as adapter:
+        aggregate = adapter.create(0)
+        adapter.save(aggregate)
+
+        def command(i: int) -> None:
+            for j in range(BATCH):
+                adapter.change(aggregate, i * BATCH + j)
+            adapter.save(aggregate)
+
+        before = bench.count()
+        latencies, seconds = timed(n, command)
+        stored = bench.count() - before
+        last = adapter.load(aggregate.id).qty
+    verified = (stored, last) == (n * BATCH, n * BATCH - 1)
+    return throughput(n * BATCH, seconds, latencies) | {"rows": 1 + n * BATCH, "verified": verified}
+
+
+def replay(bench: Bench) -> Figures:
+    """W4: load streams of several lengths, five times each; the memory is the first load's."""
+    sizes = bench.options.sizes or (1_000, 10_000)
+    bench.database.wipe()
+    ids = bench.prepare(*sizes)
+    figures: Figures = {
+        "n": sum(sizes),
+        "rows": sum(sizes),
+        "verified": bench.count() == sum(sizes),
+    }
+    with bench.adapter() as adapter:
+        for size, originator_id in zip(sizes, ids, strict=True):
+            (seconds, last), grown = memory_growth(partial(_load, adapter, originator_id))
+            durations = [seconds] + [_load(adapter, originator_id)[0] for _ in range(LOADS - 1)]
+            figures[f"events_per_s_{size}"] = round(size / statistics.median(durations), 1)
+            figures[f"ms_{size}"] = median_ms(durations)
+            figures[f"peak_mb_{size}"] = grown
+            figures["verified"] &= last == size - 1
+    return figures | {"events_per_s": figures[f"events_per_s_{sizes[0]}"]}
+
+
+def _load(adapter: Any, originator_id: Any) -> tuple[float, int]:
+    """Load an aggregate; return the seconds that it took, and its ``qty``."""
+    began = perf_counter()
+    aggregate = adapter.load(originator_id)
+    return perf_counter() - began, aggregate.qty
+
+
+def domain_only(bench: Bench) -> Figures:
+    """W5: aggregates of 100 events, with no database; n events in all."""
+    n = bench.options.n or 20_000
+    adapter = bench.adapter()
+    build(adapter, 10)
+    gc.collect()
+    made = 0
+    began = perf_counter()
+    for _ in range(n // BATCH):
+        made += adapter.take_pending(build(adapter, BATCH))
+    seconds = perf_counter() - began
+    return {"n": n, "events_per_s": round(n / seconds, 1), "verified": made == n}
+
+
+def growth(bench: Bench) -> Figures:
+    """W9: W1 with 400 saves, and 5 loads of 1,000 events, in ever larger stores."""
+    sizes = bench.options.sizes or (10_000, 100_000, 1_000_000)
+    n = bench.options.n or 400
+    bench.database.wipe()
+    (template,) = bench.prepare(BATCH)
+    figures: Figures = {"sizes": list(sizes), "verified": True}
+    for size in sizes:
+        _grow(bench, template, size)
+        (long_stream,) = bench.prepare(1_000)
+        before = bench.count()
+        with bench.adapter() as adapter:
+            timed(WARM_UP, lambda i: adapter.save(adapter.create(i)))
+            latencies, _ = timed(n, lambda i: adapter.save(adapter.create(i)))
+            loads = [_load(adapter, long_stream) for _ in range(LOADS)]
+        figures["rows"] = before + WARM_UP + n
+        figures["verified"] &= before >= size and bench.count() == figures["rows"]
+        figures["verified"] &= {last for _, last in loads} == {999}
+        for name, value in percentiles(latencies).items():
+            figures[f"w1_{name}_{size}"] = value
+        figures[f"w4_ms_{size}"] = median_ms([seconds for seconds, _ in loads])
+    for name in ("w1_p50_us", "w4_ms"):
+        ratio = figures[f"{name}_{sizes[-1]}"] / figures[f"{name}_{sizes[0]}"]
+        figures[f"{name.partition('_')[0]}_ratio"] = round(ratio, 3)
+    return figures
+
+
+def _grow(bench: Bench, template: UUID, size: int) -> None:
+    """Make the store at least so large, with copies of a stream of 100 events."""
+    adapter_class = bench.adapter_class
+    copies = -(-(size - bench.count()) // BATCH)
+    if copies > 0:
+        bench.database.clone(adapter_class.table, adapter_class.id_form, template, copies)
+
+
+WORKLOADS: dict[str, Callable[[Bench], Figures]] = {
+    "W1": new_aggregates,
+    "W2": one_aggregate,
+    "W3": batches,
+    "W4": replay,
+    "W5": domain_only,
+    "W7": concurrent_savers,
+    "W9": growth,
+    "W10": imports,
+}

@@ -1,0 +1,204 @@
+"""The benchmarks run, and notice when what is stored is not what was saved. No time is judged."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from benchmarks import plan, report
+from benchmarks.adapter import Adapter, Options
+from benchmarks.command import parser, run
+from benchmarks.databases import database_for
+from benchmarks.library import LibraryAdapter
+from benchmarks.payloads import Order, large
+from benchmarks.plan import Case
+from benchmarks.raw import RawAdapter
+from benchmarks.results import Campaign, Outcome
+from tests.backends import Backend
+
+ROOT = Path(__file__).parents[1]
+ADAPTERS = [LibraryAdapter, RawAdapter]
+SHORT: dict[str, dict[str, Any]] = {
+    "W1": {"n": 3},
+    "W2": {"n": 3},
+    "W3": {"n": 2},
+    "W4": {"sizes": (5, 150)},
+    "W5": {"n": 200},
+    "W7": {"threads": 2, "seconds": 0.02},
+    "W7 on one stream": {"threads": 2, "contend": True, "n": 4},
+    "W7 in processes": {"procs": 2, "seconds": 0.02},
+    "W9": {"sizes": (200, 500), "n": 2},
+    "W10": {"n": 1},
+}
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+
+each_adapter = pytest.mark.parametrize("adapter_class", ADAPTERS, ids=lambda each: each.name)
+
+
+def options(name: str, backend: Backend, **others: Any) -> Options:
+    return Options(name.split()[0], str(backend.uri), **SHORT[name], **others)
+
+
+def check(adapter_class: type[Adapter], given: Options) -> dict[str, Any]:
+    """Run a workload; the rows that it reports must be in the table."""
+    figures = run(adapter_class, given)
+
+    assert figures["verified"]
+    assert figures.get("errors", 0) == 0
+    if "rows" in figures:
+        assert database_for(given.db).count(adapter_class.table) == figures["rows"]
+    return figures
+
+
+@each_adapter
+@pytest.mark.parametrize("name", SHORT)
+def test_a_workload_runs_on_sqlite(
+    adapter_class: type[Adapter], name: str, sqlite_file: Backend
+) -> None:
+    figures = check(adapter_class, options(name, sqlite_file, mode="walnormal"))
+
+    assert json.loads(json.dumps(figures))["workload"] == name.split()[0]
+
+
+@each_adapter
+@pytest.mark.parametrize("name", ["W1", "W3", "W4"])
+@pytest.mark.parametrize("server", ["postgresql", "mariadb"])
+def test_a_workload_runs_on_a_server(
+    adapter_class: type[Adapter], name: str, server: str, request: pytest.FixtureRequest
+) -> None:
+    check(adapter_class, options(name, request.getfixturevalue(server)))
+
+
+@each_adapter
+def test_the_store_grows_on_postgresql(adapter_class: type[Adapter], postgresql: Backend) -> None:
+    figures = check(adapter_class, options("W9", postgresql))
+
+    assert figures["rows"] > 500
+
+
+@each_adapter
+@pytest.mark.parametrize("name", ["W1", "W3", "W4"])
+def test_a_workload_runs_with_the_large_payload(
+    adapter_class: type[Adapter], name: str, sqlite_file: Backend
+) -> None:
+    check(adapter_class, options(name, sqlite_file, payload="large"))
+
+
+def test_the_large_payload_has_20_fields_and_4_kb() -> None:
+    sizes = [len(msgspec.json.encode(large(i))) for i in range(64)]
+
+    assert len(dataclasses.fields(Order)) == 20
+    assert 3_900 < min(sizes) <= max(sizes) < 4_300
+
+
+@each_adapter
+def test_an_aggregate_comes_back_with_the_values_it_was_saved_with(
+    adapter_class: type[Adapter], sqlite_file: Backend
+) -> None:
+    with adapter_class(Options("W1", str(sqlite_file.uri), payload="large")) as adapter:
+        item = adapter.create(7)
+        adapter.save(item)
+
+        copy = adapter.load(item.id)
+
+    assert (copy.qty, copy.order) == (7, large(7)["order"])
+
+
+class Forgetful(RawAdapter):
+    """Acknowledges every third save without storing anything."""
+
+    saves = 0
+
+    def save(self, aggregate: Any) -> None:
+        self.saves += 1
+        if self.saves % 3 == 0:
+            self.take_pending(aggregate)
+        else:
+            super().save(aggregate)
+
+
+@pytest.mark.parametrize("name", ["W1", "W2", "W3", "W4", "W7", "W9"])
+def test_control_a_save_that_stores_nothing_is_noticed(name: str, sqlite_file: Backend) -> None:
+    given = options(name, sqlite_file, mode="walnormal")
+    if name == "W3":
+        given = dataclasses.replace(given, n=4)
+    if name == "W4":
+        given = dataclasses.replace(given, sizes=(500,))
+
+    assert not run(Forgetful, given)["verified"]
+
+
+def test_a_file_with_other_tables_is_left_alone(sqlite_file: Backend) -> None:
+    with closing(sqlite_file.connect()) as connection:
+        connection.execute("CREATE TABLE customers (name text)")
+
+    with pytest.raises(ValueError, match="customers"):
+        run(RawAdapter, options("W1", sqlite_file))
+
+    with closing(sqlite_file.connect()) as connection:
+        names = connection.execute("SELECT name FROM sqlite_master").fetchall()
+    assert names == [("customers",)]
+
+
+@pytest.mark.parametrize("name", ["library", "raw"])
+def test_the_command_prints_one_line_of_json(name: str) -> None:
+    command = [sys.executable, "-W", "error", "-m", f"benchmarks.{name}", "W1", "--n", "2"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    (line,) = done.stdout.splitlines()
+    assert {"peer": name, "n": 2, "rows": 22, "verified": True}.items() <= json.loads(line).items()
+
+
+def test_the_breakdown_has_every_layer() -> None:
+    sizes = ["--saves", "3", "--events", "50", "--loads", "1", "--lines", "3"]
+    command = [sys.executable, "-W", "error", "-m", "benchmarks.breakdown", *sizes]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    for layer in ("bare driver", "record manager", "event store", "application", "repository"):
+        assert layer in done.stdout
+
+
+def test_every_case_of_the_plan_is_a_command_that_runs() -> None:
+    for case in plan.cases():
+        quick = plan.QUICK.get(case.workload, ())
+        given = parser().parse_args([case.workload, *case.arguments, *quick])
+        assert given.workload == case.workload
+
+
+def campaign() -> Campaign:
+    own = {"events_per_s": 100.0, "p50_us": 1.0, "p99_us": 2.0}
+    raw = {"events_per_s": 400.0, "p50_us": 1.0, "p99_us": 2.0}
+    fast = {**own, "events_per_s": 200.0}
+    pairs = [(own, raw), (fast, raw), (own, raw)]
+    case = Case("W1", "sqlite", "wal", ("--n", "3"), goal=0.75)
+    return Campaign({"date": "2026-01-01"}, [Outcome(case, pairs, ["it rained"])])
+
+
+def test_a_ratio_is_the_median_of_the_pairs() -> None:
+    (outcome,) = campaign().outcomes
+
+    assert outcome.ratio("events_per_s") == 0.25
+    assert outcome.ratios("events_per_s") == [0.25, 0.25, 0.5]
+
+
+def test_the_page_shows_ratio_goal_facts_and_problems() -> None:
+    page = report.page(campaign())
+
+    assert "| **0.25** (0.25 to 0.50) | 0.75 |" in page
+    assert "- Date: 2026-01-01" in page
+    assert "it rained" in page
+
+
+def test_a_campaign_comes_back_from_its_file(tmp_path: Path) -> None:
+    campaign().write(tmp_path / "build" / "results.jsonl")
+
+    assert Campaign.read(tmp_path / "build" / "results.jsonl") == campaign()
