@@ -179,7 +179,7 @@ class TestRefused:
             tz.tzlocal(),
             tz.tzstr("EST5EDT"),
         ],
-        ids=repr,
+        ids=lambda value: type(value).__name__,
     )
     def test_what_would_not_come_back_as_it_was(self, value: Any) -> None:
         with pytest.raises(EncodeError):
