@@ -15,9 +15,10 @@ of the library's promises. `make bench` repeats all of this and writes this page
 METHOD = """\
 Each run is a process of its own, on an empty table. The library and the bare driver take turns, and
 a ratio is always that of two runs that followed each other. The tables show medians of such pairs
-(there were {runs} of each), and the smallest and largest ratio. Servers run with their default durability: a commit is on
-disk when it is acknowledged. So are SQLite's files with synchronous FULL. After every run the rows
-are counted by a connection of the driver, and must be as many as were acknowledged. The workloads
+(there were {runs} of each), and the smallest and largest ratio. Servers run with their default
+durability: a commit is on disk when it is acknowledged. So are SQLite's files with synchronous
+FULL. After every run the rows are counted by a connection of the driver, and must be as many as
+were acknowledged. Several events of one save are one transaction for both. The workloads
 are described in `benchmarks/workloads.py`; 4 KB is a payload of nested dataclasses with 20 fields,
 and the others are five values in 150 bytes."""
 
