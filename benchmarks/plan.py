@@ -59,6 +59,11 @@ class Case:
         return names[self.database] + modes[self.mode]
 
     @property
+    def name(self) -> str:
+        """The workload and the database, in words."""
+        return ", ".join(filter(None, (self.title, self.place)))
+
+    @property
     def title(self) -> str:
         """The workload, in words."""
         words = TITLES[self.workload]

@@ -57,7 +57,7 @@ class Campaign:
     def problems(self) -> Iterator[str]:
         for outcome in self.outcomes:
             for problem in outcome.problems:
-                yield f"{outcome.case.title}, {outcome.case.place}: {problem}"
+                yield f"{outcome.case.name}: {problem}"
 
     def of(self, workloads: Iterable[str]) -> list[Outcome]:
         """Return the outcomes of some workloads, those without any figures left out."""

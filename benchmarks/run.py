@@ -92,10 +92,10 @@ def _run_pair(outcome: Outcome, uris: Mapping[str, str], repetition: int, quick:
             figures[module] = run_one(module, case, uris.get(case.database, ""), quick)
         except RunFailed as problem:
             outcome.problems.append(f"{module}: {problem}")
-            print(f"{case.title}, {case.place}: {module} failed", flush=True)
+            print(f"{case.name}: {module} failed", flush=True)
             return
     outcome.pairs.append((figures["library"], figures["raw"]))
-    print(f"{case.title}, {case.place}: {_brief(outcome)}", flush=True)
+    print(f"{case.name}: {_brief(outcome)}", flush=True)
 
 
 def run_one(module: str, case: Case, uri: str, quick: bool = False) -> dict[str, Any]:
