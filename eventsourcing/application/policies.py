@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from eventsourcing.domain.model.events import DomainEvent, EventWithOriginatorVersion
 from eventsourcing.domain.model.stores import close_store, open_store
+from eventsourcing.exceptions import ProgrammingError
 from eventsourcing.infrastructure.eventstore import EventStore
 
 __all__ = ["EventType", "PersistencePolicy"]
@@ -24,6 +25,9 @@ class PersistencePolicy:
         persist_event_type: an event class, or a tuple of several. By default every event that
             has an originator and a version.
         name: what errors call it.
+
+    Raises:
+        ProgrammingError: ``persist_event_type`` is something else.
     """
 
     def __init__(
@@ -32,9 +36,18 @@ class PersistencePolicy:
         persist_event_type: EventType | None = None,
         name: str = "a persistence policy",
     ) -> None:
+        if persist_event_type is None:
+            persist_event_type = EventWithOriginatorVersion
+        types = (
+            persist_event_type if isinstance(persist_event_type, tuple) else (persist_event_type,)
+        )
+        if not all(isinstance(cls, type) and issubclass(cls, DomainEvent) for cls in types):
+            raise ProgrammingError(
+                "persist_event_type= takes an event class, or a tuple of several"
+            )
         self.name = name
         self.event_store = event_store
-        self.persist_event_type = persist_event_type or EventWithOriginatorVersion
+        self.persist_event_type = types
         open_store(self)
 
     def accepts(self, event: DomainEvent) -> bool:
