@@ -105,9 +105,6 @@ class CallersTransaction:
             session = self._given if isinstance(self._given, Session) else self._given()
             AfterSessionCommit.of(session).add(session, callback)
 
-    def lost(self) -> None:
-        """See :class:`Connections`. The caller's transaction is the caller's to give up."""
-
     def close(self) -> None:
         """See :class:`Connections`."""
 

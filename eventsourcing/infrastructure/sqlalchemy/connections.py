@@ -57,15 +57,12 @@ class Connections(Protocol):
     def when_committed(self, callback: Callable[[], None]) -> None:
         """Calls back once what was executed is committed."""
 
-    def lost(self) -> None:
-        """Is told that the database went away."""
-
     def close(self) -> None:
         """Releases the connections."""
 
 
 _inherited: list[Pool] = []  # for ever: to be collected would close the parent's connections
-_turns: WeakKeyDictionary[Pool, threading.Lock] = WeakKeyDictionary()
+_gates: WeakKeyDictionary[Pool, ForkGate] = WeakKeyDictionary()
 
 
 class OwnEngine:
@@ -87,6 +84,7 @@ class OwnEngine:
         self._is_memory = is_memory
         self._is_closed = False
         self._autocommit = engine
+        self._lock = threading.Lock()
         self._gate = ForkGate() if driver.takes_turns else nullcontext()
         watch_forks(self)
 
@@ -128,8 +126,10 @@ class OwnEngine:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """See :class:`Connections`."""
-        with self._gate, self._autocommit.connect() as connection:
-            yield connection
+        with self._gate:
+            self._check_free()
+            with self._autocommit.connect() as connection:
+                yield connection
 
     @contextmanager
     def ddl(self) -> Iterator[Connection]:
@@ -148,12 +148,6 @@ class OwnEngine:
         """See :class:`Connections`."""
         callback()
 
-    def lost(self) -> None:
-        """Gives up the pooled connections: if one has lost the server, the others have too."""
-        self._driver.forget(self.engine)
-        if not self._is_memory:
-            self.engine.dispose()
-
     def close(self) -> None:
         """See :class:`Connections`. What other threads are using is closed when they are done."""
         self._is_closed = True
@@ -161,21 +155,33 @@ class OwnEngine:
 
     def _use(self, work: Callable[[Any], T]) -> T:
         with self._gate:
-            pool = self.engine.pool
+            pool, connection = self._take()
             try:
-                connection = pool.connect()
-            except Exception as error:
-                self._translate.raise_for(error)
-            try:
-                return self._on_cursor(connection, work)
+                return self._on_cursor(self._dbapi(connection), work)
             except BaseException as error:
                 if self._is_broken(error):
                     connection.invalidate()
+                if self._translate.class_of(error) is DatabaseUnavailable:
+                    self._give_up(pool)
                 raise
             finally:
                 connection.close()
                 if self._is_closed or pool is not self.engine.pool:
                     pool.dispose()  # it was given up while its connection was in use
+
+    def _take(self) -> tuple[Pool, Any]:
+        """Returns a connection to use, invalidate and close, and the pool that it comes from."""
+        pool = self.engine.pool
+        try:
+            return pool, pool.connect()
+        except Exception as error:
+            self._translate.raise_for(error)
+
+    def _dbapi(self, connection: Any) -> Any:
+        return connection
+
+    def _check_free(self) -> None:
+        """Raises ProgrammingError if a connection cannot be used now."""
 
     def _on_cursor(self, connection: Any, work: Callable[[Any], T]) -> T:
         """Does the work, and never leaves the connection in the middle of something."""
@@ -198,11 +204,18 @@ class OwnEngine:
             or self._translate.class_of(error) is DatabaseUnavailable
         )
 
+    def _give_up(self, pool: Pool) -> None:
+        """Drops all connections of a pool: if one has lost the server, the others have too."""
+        with self._lock:
+            if pool is self.engine.pool and not self._is_memory:
+                self.engine.dispose()
+        self._driver.forget(self.engine)
+
     def before_fork(self) -> None:
         """See :class:`Forkable`."""
         if isinstance(self._gate, ForkGate):
             self._gate.shut()
-            if not self._is_memory:
+            if not (self._is_memory or isinstance(self.engine.pool, StaticPool)):
                 self.engine.dispose()
 
     def after_fork_in_parent(self) -> None:
@@ -212,8 +225,9 @@ class OwnEngine:
 
     def after_fork_in_child(self) -> None:
         """See :class:`Forkable`. A database in memory is the child's own copy."""
+        self._lock = threading.Lock()
         if isinstance(self._gate, ForkGate):
-            self._gate = ForkGate()
+            self._gate.reset()
         if not self._is_memory:
             _inherited.append(self.engine.pool)
             self.engine.dispose(close=False)
@@ -231,46 +245,32 @@ class GivenEngine(OwnEngine):
     ) -> None:
         super().__init__(engine, driver, translate, is_memory)
         self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
-        # A StaticPool lends one connection to all threads at once.
-        self._turn: AbstractContextManager[object] = nullcontext()
         if isinstance(engine.pool, StaticPool):
-            self._turn = _turns.setdefault(engine.pool, threading.Lock())
+            # It lends one connection to all threads at once.
+            self._gate = _gates.setdefault(engine.pool, ForkGate(is_narrow=True))
 
     def close(self) -> None:
         """See :class:`Connections`. The engine is left as it is."""
 
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
-        """See :class:`Connections`."""
-        with self._gate, self._turn:
-            self._check_free()
-            with self._autocommit.connect() as connection:
-                yield connection
-
-    def _use(self, work: Callable[[Any], T]) -> T:
-        with self._gate, self._turn:
-            self._check_free()
-            with self._connected() as connection:
-                try:
-                    return self._on_cursor(connection.connection, work)
-                except BaseException as error:
-                    if self._is_broken(error):
-                        connection.invalidate()
-                    raise
-
-    def _connected(self) -> Connection:
+    def _take(self) -> tuple[Pool, Any]:
+        pool = self.engine.pool
         try:
+            self._check_free()
             try:
-                return self._autocommit.connect()
+                return pool, self._autocommit.connect()
             except Exception as error:
                 # To set autocommit mode may be what finds a pooled connection lost.
                 is_lost = self._translate.class_of(error) is DatabaseUnavailable
                 if not is_lost or isinstance(error, PoolTimeout):
                     raise
-                self.lost()
-                return self._autocommit.connect()
+                self._give_up(pool)
+                pool = self.engine.pool
+                return pool, self._autocommit.connect()
         except Exception as error:
             self._translate.raise_for(error)
+
+    def _dbapi(self, connection: Any) -> Any:
+        return connection.connection
 
     def _check_free(self) -> None:
         """Refuses the only connection while somebody has a transaction open on it: to set

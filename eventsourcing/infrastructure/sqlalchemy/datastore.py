@@ -186,10 +186,8 @@ class SQLAlchemyDatastore:
             try:
                 return self._connections.fetch(sql, parameters)
             except Exception as error:
-                if self._translate.class_of(error) is not DatabaseUnavailable:
-                    raise
-                self._connections.lost()
-                if not self.can_repeat:
+                is_lost = self._translate.class_of(error) is DatabaseUnavailable
+                if not is_lost or not self.can_repeat:
                     raise
                 return self._connections.fetch(sql, parameters)
         except Exception as error:
@@ -206,11 +204,10 @@ class SQLAlchemyDatastore:
         try:
             self._connections.execute(write)
         except Exception as error:
-            if self._translate.class_of(error) is DatabaseUnavailable:
-                self._connections.lost()
-                if self.can_repeat:
-                    self._translate.raise_for(error, OutcomeUnknown)
-            self._translate.raise_for(error)
+            is_lost = self._translate.class_of(error) is DatabaseUnavailable
+            self._translate.raise_for(
+                error, OutcomeUnknown if is_lost and self.can_repeat else None
+            )
 
     def violated_key(self, conflict: SequencedItemConflict) -> str | frozenset[str] | None:
         """Returns the name or the columns of the key that was violated, if known."""

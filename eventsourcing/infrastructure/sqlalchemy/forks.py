@@ -34,23 +34,32 @@ class Forkable(Protocol):
 
 
 class ForkGate:
-    """Keeps a fork and the use of connections apart. Threads may be inside together."""
+    """Keeps a fork and the use of connections apart.
 
-    def __init__(self) -> None:
+    Args:
+        is_narrow: whether only one thread at a time may be inside.
+    """
+
+    def __init__(self, is_narrow: bool = False) -> None:
+        self._is_narrow = is_narrow
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets who is inside: in a child of a fork they do not exist."""
         self._changed = threading.Condition()
         self._inside: list[int] = []
         self._is_shut = False
 
     def __enter__(self) -> None:
         with self._changed:
-            while self._is_shut:
+            while self._is_shut or (self._is_narrow and self._inside):
                 self._changed.wait()
             self._inside.append(threading.get_ident())
 
     def __exit__(self, *exception: object) -> None:
         with self._changed:
             self._inside.remove(threading.get_ident())
-            if self._is_shut:
+            if self._is_shut or self._is_narrow:
                 self._changed.notify_all()
 
     def shut(self) -> None:
