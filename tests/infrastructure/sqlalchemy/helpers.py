@@ -6,7 +6,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
-from sqlalchemy import Engine, Table, create_engine
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Engine,
+    Identity,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    create_engine,
+)
 
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.domain.model.aggregate import AggregateRoot
@@ -17,6 +28,7 @@ from eventsourcing.infrastructure.sqlalchemy.datastore import (
     SQLAlchemySettings,
 )
 from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
+from eventsourcing.infrastructure.sqlalchemy.tables import OriginatorId, State
 from tests.backends import Backend
 
 SECONDS_TO_WAIT = 30.0
@@ -32,6 +44,24 @@ class Note(AggregateRoot):
     @event("Edited")
     def edit(self, text: str) -> None:
         self.text = text
+
+
+def table_with(*more: Any, topic: Any = State, state: Any = State) -> Table:
+    """Return a table for stored events as a user might define it."""
+    return Table(
+        "mine",
+        MetaData(),
+        Column("id", BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True),
+        Column("originator_id", OriginatorId, nullable=False),
+        Column("originator_version", BigInteger, nullable=False),
+        Column("topic", topic, nullable=False),
+        Column("state", state, nullable=False),
+        Column("event_id", String(32), nullable=False),
+        Column("correlation_id", String(255)),
+        Column("causation_id", String(255)),
+        UniqueConstraint("originator_id", "originator_version", name="mine_key"),
+        *more,
+    )
 
 
 def application(backend: Backend, **options: Any) -> SimpleApplication:
