@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Self
 from uuid import UUID, uuid4
 
 from eventsourcing.domain.model import events, stores
-from eventsourcing.domain.model.entityevents import applied, define_events
+from eventsourcing.domain.model.entityevents import applied, define_events, new_event
 from eventsourcing.domain.model.events import (
     DomainEvent,
     EventWithOriginatorID,
@@ -173,7 +173,7 @@ class DomainEntity:
         """
         originator_id = uuid4() if id is None else check_id(id)
         position = {"originator_topic": get_topic(cls), **cls._first_position(originator_id)}
-        event = _new_event(cls.Created, position, kwargs)
+        event = new_event(cls.Created, position, kwargs)
         obj: Self = twin_of(event).mutate(None)
         obj._home = stores.innermost([event])
         obj._emit(event)
@@ -218,7 +218,7 @@ class DomainEntity:
         position = self._position()
         event = quick_event(event_class, position, values)
         if event is None:
-            event = _new_event(event_class, position, values)
+            event = new_event(event_class, position, values)
             twin_of(event).mutate(self)
         else:
             event.mutate(self)
@@ -275,19 +275,6 @@ class DomainEntity:
 
 
 entity_classes.register(DomainEntity)
-
-
-def _new_event(
-    event_class: type[DomainEvent], position: dict[str, Any], values: dict[str, Any]
-) -> Any:
-    name = event_class.__qualname__
-    if not issubclass(event_class, DomainEntity.Event):
-        raise ProgrammingError(f"{name} is no event of an entity: derive it from one's Event")
-    if "timestamp" in values:  # may be given: an import, say, knows when it happened
-        position.pop("timestamp", None)
-    for field in position.keys() & values.keys():
-        raise EventFieldError(f"{name}: field {field!r} is filled by the entity itself")
-    return event_class(**position, **values)
 
 
 def _is_discarded(entity: DomainEntity) -> EntityIsDiscarded:

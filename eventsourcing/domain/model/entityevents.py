@@ -21,7 +21,7 @@ from eventsourcing.exceptions import EventFieldError, ProgrammingError
 if TYPE_CHECKING:
     from eventsourcing.domain.model.entity import DomainEntity
 
-__all__ = ["applied", "command", "define_events"]
+__all__ = ["applied", "command", "define_events", "new_event"]
 
 _STANDARD = ("Event", "Created", "AttributeChanged", "Discarded")
 
@@ -96,6 +96,20 @@ def _named(
     for name in named.keys() & kwargs.keys():
         raise EventFieldError(f"{body.__qualname__}() got {name!r} twice")
     return named
+
+
+def new_event(
+    event_class: type[DomainEvent], position: dict[str, Any], values: dict[str, Any]
+) -> Any:
+    """Returns an event of an entity, which fills the fields in ``position`` itself."""
+    name = event_class.__qualname__
+    if not hasattr(event_class, "_of_class"):
+        raise ProgrammingError(f"{name} is no event of an entity: derive it from one's Event")
+    if "timestamp" in values:  # may be given: an import, say, knows when it happened
+        position.pop("timestamp", None)
+    for field in position.keys() & values.keys():
+        raise EventFieldError(f"{name}: field {field!r} is filled by the entity itself")
+    return event_class(**position, **values)
 
 
 def applied(change: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
