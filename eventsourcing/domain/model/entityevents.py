@@ -45,7 +45,7 @@ def define_events(cls: type[DomainEntity]) -> None:
             _derive(cls, name, bases, namespace)
     _define_short_style(cls)
     for name, nested in _nested_events(cls):
-        if nested.__qualname__ == f"{cls.__qualname__}.{name}":
+        if nested.__qualname__ == f"{cls.__qualname__}.{name}" and hasattr(nested, "_of_class"):
             nested._of_class = cls
     _name_after(cls)
 
