@@ -3,20 +3,18 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
-from typing import Any
 
 import pytest
 from sqlalchemy import UniqueConstraint
 
 from eventsourcing.infrastructure.eventstore import EventStore
-from eventsourcing.infrastructure.memory import MemoryRecordManager
-from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
 from eventsourcing.infrastructure.sqlalchemy.datastore import (
     SQLAlchemyDatastore,
     SQLAlchemySettings,
 )
 from eventsourcing.infrastructure.sqlalchemy.tables import stored_events_table
 from tests.backends import Backend
+from tests.contracts.broken import BrokenPlace, LastOneWins
 from tests.contracts.eventstore import event_store
 from tests.contracts.places import MemoryPlace, SQLAlchemyPlace
 from tests.races.checker import Entry, anomalies
@@ -93,18 +91,10 @@ def test_without_the_constraint_processes_share_positions(
 
 
 def test_without_its_check_memory_loses_events(memory: Backend, race: Race) -> None:
-    with closing(EventStore(Unchecked(), SequencedItemMapper())) as store:
+    with closing(event_store(BrokenPlace(LastOneWins))) as store:
         saves = in_threads(race, store, THREADS)
         found = anomalies(saves, stored(memory, store, race))
     assert kinds(found) >= {"not stored", "winners"}
-
-
-class Unchecked(MemoryRecordManager):
-    """A memory adapter that lets the last one win."""
-
-    def record(self, items: Sequence[tuple[Any, ...]]) -> None:
-        for item in items:
-            self._sequences.setdefault(item[0], {})[item[1]] = item
 
 
 def drop_constraint(backend: Backend) -> None:
