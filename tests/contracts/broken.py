@@ -6,6 +6,7 @@ from typing import Any
 from eventsourcing.infrastructure.memory import MemoryRecordManager
 from eventsourcing.infrastructure.recordmanager import RecordManager
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
+from eventsourcing.utils.ids import id_to_text
 
 
 class LastOneWins(MemoryRecordManager):
@@ -13,7 +14,7 @@ class LastOneWins(MemoryRecordManager):
 
     def record(self, items: Sequence[tuple[Any, ...]]) -> None:
         for item in items:
-            self._sequences.setdefault(item[0], {})[item[1]] = item
+            self._sequences.setdefault(id_to_text(item[0]), {})[item[1]] = item
 
 
 class HalfBatches(MemoryRecordManager):
@@ -29,7 +30,7 @@ class LosesTheLast(MemoryRecordManager):
 
     def record(self, items: Sequence[tuple[Any, ...]]) -> None:
         super().record(items)
-        sequence = self._sequences[items[-1][0]]
+        sequence = self._sequences[id_to_text(items[-1][0])]
         if items[-1][1] > 0:
             del sequence[items[-1][1]]
 

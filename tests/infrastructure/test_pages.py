@@ -1,0 +1,84 @@
+"""A stream is read in pages, and between two pages nothing is held."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from eventsourcing.exceptions import DatabaseUnavailable
+from eventsourcing.infrastructure.eventstore import EventStore
+from eventsourcing.infrastructure.sqlalchemy.manager import PAGE_SIZE, SQLAlchemyRecordManager
+from tests.backends import Backend
+from tests.contracts.eventstore import contents, event_store, happened
+from tests.contracts.places import SQLAlchemyPlace
+
+
+@pytest.fixture
+def store(sql_backend: Backend) -> Iterator[EventStore]:
+    """An event store with a single connection, and a stream of a little over two pages."""
+    place = SQLAlchemyPlace(str(sql_backend.uri))
+    store = event_store(place, pool_size=1, max_overflow=0, pool_timeout=0)
+    store.store([happened("s", n) for n in range(2 * PAGE_SIZE + 1)])
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def pages(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of rows that were fetched, query by query."""
+    assert isinstance(store.record_manager, SQLAlchemyRecordManager)
+    datastore = store.record_manager.datastore
+    fetch, sizes = datastore.fetch, []
+
+    def counted(sql: str, parameters: Sequence[Any]) -> Sequence[Any]:
+        rows = fetch(sql, parameters)
+        sizes.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(datastore, "fetch", counted)
+    return sizes
+
+
+def test_reads_under_way_hold_no_connection(store: EventStore) -> None:
+    one, other = store.get_domain_events("s"), store.get_domain_events("s", is_ascending=False)
+    assert [next(one), next(other)] == [happened("s", 0), happened("s", 2 * PAGE_SIZE)]
+    store.store(happened("t", 0))
+    assert contents(store, "t") == [happened("t", 0)]
+
+
+def test_a_connection_that_is_held_would_be_missed(store: EventStore) -> None:
+    """The control."""
+    assert isinstance(store.record_manager, SQLAlchemyRecordManager)
+    engine = store.record_manager.datastore.engine
+    assert engine is not None
+    with engine.connect(), pytest.raises(DatabaseUnavailable):
+        store.store(happened("t", 0))
+
+
+def test_a_stream_is_fetched_page_by_page(store: EventStore, pages: list[int]) -> None:
+    read = store.get_domain_events("s")
+    next(read)
+    assert pages == [PAGE_SIZE]
+    list(read)
+    assert pages == [PAGE_SIZE, PAGE_SIZE, 1]
+
+
+def test_no_more_is_fetched_than_the_limit(store: EventStore, pages: list[int]) -> None:
+    list(store.get_domain_events("s", limit=PAGE_SIZE + 5))
+    store.get_most_recent_event("s")
+    assert pages == [PAGE_SIZE, 5, 1]
+
+
+@pytest.mark.parametrize("bounds", [{"limit": 0}, {"gt": 3, "lt": 4}, {"gt": 2**63 - 1}], ids=str)
+def test_what_must_be_empty_is_not_fetched(
+    store: EventStore, pages: list[int], bounds: dict[str, int]
+) -> None:
+    assert list(store.get_domain_events("s", **bounds)) == []  # type: ignore[arg-type]
+    assert pages == []
+
+
+def test_what_is_stored_during_a_read_is_found_on_a_later_page(store: EventStore) -> None:
+    read = store.get_domain_events("s")
+    next(read)
+    store.store(happened("s", 2 * PAGE_SIZE + 1))
+    assert list(read)[-1] == happened("s", 2 * PAGE_SIZE + 1)
