@@ -114,9 +114,11 @@ class Mutator(Protocol[S]):
 
     def __call__(self, state: Any, event: Any, /) -> S:
         """Returns the state after the event."""
+        ...
 
     def register(self, event_class: type[DomainEvent], /) -> Callable[[F], F]:
         """Makes the decorated function the case for a class of events."""
+        ...
 
 
 def mutator(function: Callable[[Any, Any], S]) -> Mutator[S]:

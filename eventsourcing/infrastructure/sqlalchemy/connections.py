@@ -39,20 +39,24 @@ class Connections(Protocol):
     @property
     def dialect(self) -> Dialect:
         """The dialect of the database."""
+        ...
 
     def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Any]:
         """Returns all rows of a query."""
+        ...
 
     def execute(self, write: Write) -> None:
         """Executes all of the write, or nothing."""
 
     def reading(self) -> AbstractContextManager[Connection]:
         """Gives a connection on which to look at the tables."""
+        ...
 
     def ddl(self) -> AbstractContextManager[Connection]:
         """Gives a connection on which to create or drop tables: all that is done, or nothing,
         if the database can.
         """
+        ...
 
     def when_committed(self, callback: Callable[[], None]) -> None:
         """Calls back once what was executed is committed."""

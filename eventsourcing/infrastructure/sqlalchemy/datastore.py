@@ -219,7 +219,9 @@ class SQLAlchemyDatastore:
 
         In a caller's transaction this is the caller's to commit, like all else; but not on
         MariaDB and MySQL, where DDL would commit the caller's work: there the table is created
-        over another connection of the session's engine, and stays if the caller rolls back.
+        over another connection of the session's engine, and stays if the caller rolls back. (A
+        transaction that has read before then can write to it, and can read it only after its
+        end, if its isolation level is REPEATABLE READ.)
 
         Raises:
             PersistenceError: of the class that fits.
