@@ -11,16 +11,12 @@ import inspect
 import sys
 import typing
 from collections.abc import Callable, Iterator
-from copy import deepcopy
-from datetime import date, datetime, time, timedelta, timezone
-from decimal import Decimal
-from enum import Enum
 from functools import cached_property, partial
-from types import FunctionType, NoneType
+from types import FunctionType
 from typing import Any, ClassVar
-from uuid import UUID
 
 from eventsourcing.exceptions import EncodeError, EventFieldError, ProgrammingError
+from eventsourcing.utils.copying import independent_copy
 from eventsourcing.utils.statecodec import StateCodec
 from eventsourcing.utils.times import is_utc
 from eventsourcing.utils.typespec import TypeSpec, compile_type
@@ -35,10 +31,6 @@ RESERVED_FIELDS = frozenset({"context", "mutate", "_begins", "_of_class", "_orig
 
 _GIVEN_BY_ENTITY = ("originator_id", "originator_version", "timestamp")
 
-_SCALARS = frozenset(
-    {NoneType, bool, int, float, complex, str, bytes, UUID, Decimal}
-    | {datetime, date, time, timedelta, timezone}
-)
 _MISSING: Any = object()
 
 
@@ -187,17 +179,15 @@ class EventSchema:
         # An event is what happened: a list that the caller or the aggregate goes on changing
         # must not change it. Scalars, which are nearly everything, need no copy.
         for name in values if self.is_open else self._copied:
-            value = values[name]
-            if type(value) not in _SCALARS and not isinstance(value, Enum):
-                try:
-                    values[name] = deepcopy(value)
-                except Exception as error:
-                    raise EncodeError(
-                        f"{self.name}: the value of {name!r} ({type(value).__name__}) cannot be"
-                        " copied, and so cannot be stored",
-                        field=name,
-                        event=self.name,
-                    ) from error
+            try:
+                values[name] = independent_copy(values[name])
+            except Exception as error:
+                raise EncodeError(
+                    f"{self.name}: the value of {name!r} ({type(values[name]).__name__}) cannot"
+                    " be copied, and so cannot be stored",
+                    field=name,
+                    event=self.name,
+                ) from error
 
 
 def parameters_of(*functions: FunctionType) -> Iterator[tuple[FunctionType, inspect.Parameter]]:

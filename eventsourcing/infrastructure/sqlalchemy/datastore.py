@@ -153,7 +153,7 @@ class SQLAlchemyDatastore:
         elif isinstance(engine, Engine):
             self._driver = driver_for(engine.dialect.name)
             kind, used = GivenEngine, engine
-            check_sync(engine)
+            check_sync(engine.dialect)
         else:
             raise ProgrammingError(f"engine= takes an Engine, not {type(engine).__qualname__}")
         self._translate = Translator(self._driver, used.dialect)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Dialect, Engine, create_engine, event
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.pool import QueuePool
 
@@ -26,6 +26,7 @@ def make_engine(settings: SQLAlchemySettings, driver: Driver) -> Engine:
     url = settings.url
     is_memory = driver.is_in_memory(url)
     try:
+        check_sync(url.get_dialect())
         engine = create_engine(
             url,
             isolation_level="AUTOCOMMIT",
@@ -47,7 +48,6 @@ def make_engine(settings: SQLAlchemySettings, driver: Driver) -> Engine:
         raise ProgrammingError(
             f"the driver for {url.get_backend_name()!r} is not installed{remedy}"
         ) from error
-    check_sync(engine)
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, record: object) -> None:
@@ -60,14 +60,14 @@ def make_engine(settings: SQLAlchemySettings, driver: Driver) -> Engine:
     return engine
 
 
-def check_sync(engine: Engine) -> None:
+def check_sync(dialect: type[Dialect] | Dialect) -> None:
     """Refuses drivers for asyncio.
 
     Raises:
-        ProgrammingError: the engine's driver is one.
+        ProgrammingError: the dialect's driver is one.
     """
-    if engine.dialect.is_async:
+    if dialect.is_async:
         raise ProgrammingError(
-            f"{engine.dialect.name}+{engine.dialect.driver} is a driver for asyncio; the library"
-            " works with synchronous ones"
+            f"{dialect.name}+{dialect.driver} is a driver for asyncio; the library works with"
+            " synchronous ones"
         )
