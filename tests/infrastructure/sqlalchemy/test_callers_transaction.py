@@ -130,6 +130,7 @@ def test_a_conflict_leaves_the_callers_work_alive(mine: Caller, sql_backend: Bac
         with pytest.raises(ConcurrencyError) as raised:
             app.save(bystander, note)
 
+        assert bystander.id not in app.repository
         mine.add(2)
         app.save(bystander)
         assert mine.numbers() == [1, 2]
