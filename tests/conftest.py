@@ -23,6 +23,8 @@ from typing import cast
 import hypothesis
 import pytest
 
+from eventsourcing.domain.model import events
+from eventsourcing.domain.model.stores import close_store, open_stores
 from tests import backends
 from tests.backends import Backend
 from tests.servers import mariadb as mariadb_server
@@ -37,6 +39,18 @@ SMALL_DISK = 32 * 1024 * 1024
 # How long one example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("tests", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("tests")
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_over() -> Iterator[None]:
+    """Fails a test that leaves an application open or a handler subscribed, and clears up."""
+    yield
+    try:
+        events.assert_event_handlers_empty()
+    finally:
+        for store in open_stores():
+            close_store(store)
+        events._subscriptions = ()
 
 
 @pytest.fixture(params=backends.BACKENDS)

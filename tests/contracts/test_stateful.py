@@ -75,9 +75,11 @@ class ApplicationMachine(RuleBasedStateMachine):
         return SimpleApplication(record_manager=self.place.open()).__enter__()
 
     def teardown(self) -> None:
-        for name in "abc":
-            self._check(f"{self.namespace} {name}")
-        self.app.__exit__(None, None, None)
+        try:
+            for name in "abc":
+                self._check(f"{self.namespace} {name}")
+        finally:
+            self.app.__exit__(None, None, None)
 
     # -- what is done
 
