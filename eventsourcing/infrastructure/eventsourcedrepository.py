@@ -54,6 +54,7 @@ class EventSourcedRepository:
 
         Raises:
             RepositoryKeyError: there is none (also a ``KeyError``).
+            InvalidOriginatorID: no aggregate can have such an id (also a ``ValueError``).
             DataIntegrityError, TopicResolutionError: its stream cannot be replayed, whatever
                 was raised by that.
             PersistenceError: the database could not be read.
