@@ -42,12 +42,14 @@ class ForkGate:
 
     def __init__(self, is_narrow: bool = False) -> None:
         self._is_narrow = is_narrow
+        self._inside: list[int] = []
         self.reset()
 
     def reset(self) -> None:
-        """Forgets who is inside: in a child of a fork they do not exist."""
+        """Forgets all other threads: in a child of a fork they do not exist."""
+        me = threading.get_ident()
         self._changed = threading.Condition()
-        self._inside: list[int] = []
+        self._inside = [thread for thread in self._inside if thread == me]
         self._is_shut = False
 
     def __enter__(self) -> None:

@@ -66,12 +66,11 @@ def isolation(engine: Engine) -> tuple[str, bool]:
     """Return the isolation level of the engine's connections, and whether they autocommit."""
     with engine.connect() as connection:
         driver: Any = connection.connection.dbapi_connection
-        is_autocommit = {
-            "sqlite": lambda: driver.isolation_level is None,
-            "postgresql": lambda: driver.autocommit,
-            "mysql": lambda: driver.get_autocommit(),
-        }[engine.dialect.name]()
-        return connection.get_isolation_level(), is_autocommit
+        if engine.dialect.name == "sqlite":
+            return connection.get_isolation_level(), driver.isolation_level is None
+        if engine.dialect.name == "postgresql":
+            return connection.get_isolation_level(), driver.autocommit
+        return connection.get_isolation_level(), driver.get_autocommit()
 
 
 def test_a_session_of_the_engine_still_rolls_back(sql_backend: Backend) -> None:

@@ -1,0 +1,281 @@
+"""Connections: given back whatever happens, and closed in the end."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from typing import Any
+
+import pytest
+
+from eventsourcing.application.simple import SimpleApplication
+from eventsourcing.exceptions import (
+    ApplicationClosedError,
+    ConcurrencyError,
+    DatabaseUnavailable,
+    LockTimeout,
+    PersistenceError,
+)
+from eventsourcing.infrastructure.sqlalchemy.connections import OwnEngine
+from tests.backends import Backend
+from tests.infrastructure.sqlalchemy.helpers import (
+    Note,
+    application,
+    engine_of,
+    eventually,
+    in_threads,
+    run,
+    saved_note,
+    stored,
+)
+
+ROUNDS = 5
+
+
+def sessions(backend: Backend) -> int:
+    """Return how many other connections to the database the server has."""
+    if backend.name == "postgresql":
+        sql = (
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+    else:
+        sql = (
+            "SELECT count(*) FROM information_schema.processlist"
+            " WHERE db = database() AND id <> connection_id()"
+        )
+    return int(run(backend, sql)[0][0])
+
+
+def checked_out(app: SimpleApplication) -> int:
+    """Return how many connections of the pool are lent."""
+    manager = app.event_store.record_manager
+    pool = manager.datastore.engine.pool  # type: ignore[attr-defined]
+    return int(pool.checkedout())
+
+
+def test_a_closed_application_has_no_connection(server_backend: Backend) -> None:
+    with application(server_backend) as app:
+        notes = in_threads(*[lambda: saved_note(app)] * 4)
+        assert [type(note) for note in notes] == [Note] * 4
+        assert sessions(server_backend) >= 1
+
+    eventually(lambda: sessions(server_backend) == 0)
+
+
+def test_a_file_is_closed_and_its_log_is_gone(sqlite_file: Backend) -> None:
+    with application(sqlite_file) as app:
+        saved_note(app)
+        path = sqlite_file.connect_arguments["database"]
+        assert os.path.exists(f"{path}-wal")
+
+    assert sorted(os.listdir(path.parent)) == ["events.db"]
+
+
+def test_closing_again_does_nothing_and_saving_is_refused(sql_backend: Backend) -> None:
+    app = application(sql_backend)
+    note = saved_note(app)
+    note.edit("second")
+    app.close()
+    app.close()
+
+    with pytest.raises(ApplicationClosedError):
+        app.save(note)
+    with pytest.raises(ApplicationClosedError):
+        list(app.event_store.get_domain_events(note.id))
+
+
+def test_what_other_threads_were_doing_at_the_close_is_closed_after_it(
+    server_backend: Backend,
+) -> None:
+    with (
+        application(server_backend, lock_timeout=60) as app,
+        closing(server_backend.connect()) as other,
+    ):
+        note = saved_note(app)
+        other.cursor().execute(
+            "INSERT INTO stored_events"
+            " (originator_id, originator_version, topic, state, event_id)"
+            f" VALUES ('{note.id}', 1, '', '', '')"
+        )
+        note.edit("second")
+        waiting = threading.Thread(target=app.save, args=(note,))
+        waiting.start()
+        eventually(lambda: checked_out(app) == 1)
+        app.close()
+        other.rollback()
+        waiting.join()
+
+    eventually(lambda: sessions(server_backend) == 0)
+    assert stored(server_backend) == 2
+
+
+def test_a_failed_construction_leaves_no_connection(server_backend: Backend) -> None:
+    reserved = {"postgresql": "pg_mine", "mariadb": "information_schema"}[server_backend.name]
+
+    with pytest.raises(PersistenceError):
+        SimpleApplication(uri=server_backend.uri, schema=reserved)
+
+    eventually(lambda: sessions(server_backend) == 0)
+
+
+def test_errors_leave_no_connection_lent(sql_backend: Backend) -> None:
+    with application(sql_backend, pool_size=1, max_overflow=0, pool_timeout=0) as app:
+        note = saved_note(app)
+        for _ in range(ROUNDS):
+            late = app.repository.get(note.id, Note)
+            late.edit("late")
+            late.edit("later")
+            note.edit("edited")
+            app.save(note)
+            with pytest.raises(ConcurrencyError):
+                app.save(late)
+        run(sql_backend, "ALTER TABLE stored_events RENAME TO moved")
+        for _ in range(ROUNDS):
+            with pytest.raises(PersistenceError):
+                app.repository.get(note.id, Note)
+        run(sql_backend, "ALTER TABLE moved RENAME TO stored_events")
+
+        note.edit("last")
+        app.save(note)
+        assert (checked_out(app), app.repository.get(note.id, Note).text) == (0, "last")
+
+
+def test_an_exhausted_pool_is_unavailable_and_keeps_its_connections(
+    server_backend: Backend,
+) -> None:
+    with application(server_backend, pool_size=1, max_overflow=0, pool_timeout=0.01) as app:
+        note = saved_note(app)
+        engine = app.event_store.record_manager.datastore.engine  # type: ignore[attr-defined]
+        pool = engine.pool
+        with engine.connect():
+            with pytest.raises(DatabaseUnavailable, match="QueuePool limit"):
+                saved_note(app)
+            with pytest.raises(DatabaseUnavailable):
+                app.repository.get(note.id, Note)
+
+        assert engine.pool is pool
+        saved_note(app)
+    assert stored(server_backend) == 2
+
+
+class Interrupted:
+    """A cursor on which Ctrl-C is pressed at a certain call, before or after it is made."""
+
+    def __init__(self, cursor: Any, press_at: str, is_after: bool) -> None:
+        self._cursor = cursor
+        self._press_at = press_at
+        self._is_after = is_after
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._cursor, name)
+        if name != self._press_at:
+            return found
+
+        def call(*args: Any) -> Any:
+            if self._is_after:
+                found(*args)
+            raise KeyboardInterrupt
+
+        return call
+
+
+@pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("call", ["execute", "executemany", "fetchall", "close"])
+@pytest.mark.parametrize("is_given", [False, True], ids=["own", "given"])
+def test_an_interrupt_at_any_moment_leaves_no_connection_lent_or_dirty(
+    sql_backend: Backend,
+    monkeypatch: pytest.MonkeyPatch,
+    call: str,
+    is_after: bool,
+    is_given: bool,
+) -> None:
+    original = OwnEngine._on_cursor
+
+    def on_cursor(self: OwnEngine, connection: Any, work: Any) -> Any:
+        def interrupted(cursor: Any) -> Any:
+            return work(Interrupted(cursor, call, is_after))
+
+        if call != "close":
+            return original(self, connection, interrupted)
+        return original(self, Connection(connection), work)
+
+    class Connection:
+        def __init__(self, connection: Any) -> None:
+            self._connection = connection
+
+        def cursor(self) -> Any:
+            return Interrupted(self._connection.cursor(), "close", is_after)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._connection, name)
+
+    small: dict[str, Any] = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 0}
+    with (
+        engine_of(sql_backend, **small) as engine,
+        SimpleApplication(engine=engine) if is_given else application(sql_backend, **small) as app,
+    ):
+        note = saved_note(app)
+        for _ in range(3):
+            note.edit("edited")
+        with monkeypatch.context() as patch:
+            patch.setattr(OwnEngine, "_on_cursor", on_cursor)
+            for action in (lambda: app.save(note), lambda: app.repository.get(note.id, Note)):
+                with suppress(KeyboardInterrupt):
+                    action()
+
+        app.save(note)
+        assert app.repository.get(note.id, Note).version == 4
+        assert checked_out(app) == 0
+    assert stored(sql_backend) == 4
+
+
+@pytest.fixture
+def alarm() -> Iterator[None]:
+    """Turns SIGALRM into an interrupt."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.usefixtures("alarm")
+def test_a_signal_while_the_server_works_leaves_no_connection_lent(
+    server_backend: Backend,
+) -> None:
+    with (
+        application(server_backend, pool_size=1, max_overflow=0, pool_timeout=0) as app,
+        closing(server_backend.connect()) as other,
+    ):
+        note = saved_note(app)
+        other.cursor().execute(
+            "INSERT INTO stored_events"
+            " (originator_id, originator_version, topic, state, event_id)"
+            f" VALUES ('{note.id}', 1, '', '', '')"
+        )
+        note.edit("second")
+
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(KeyboardInterrupt):
+            app.save(note)  # waits for the other one
+
+        other.rollback()
+        assert checked_out(app) == 0
+        _save_when_the_server_has_noticed(app, note)
+        assert app.repository.get(note.id, Note).version == 2
+    assert stored(server_backend) == 2
+
+
+def _save_when_the_server_has_noticed(app: SimpleApplication, note: Note) -> None:
+    deadline = time.monotonic() + 30
+    while note.pending_events:
+        try:
+            app.save(note)
+        except LockTimeout:
+            assert time.monotonic() < deadline
