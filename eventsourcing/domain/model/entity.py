@@ -64,6 +64,7 @@ class DomainEntity:
     _id: UUID | str | int
     _home: stores.Store | None = None
     _pending: list[DomainEvent]
+    _version: int = 0
     _discarded: bool = False
     _applying: DomainEvent | None = None
 
@@ -121,8 +122,8 @@ class DomainEntity:
             obj._applying = self
             try:
                 state = self.__dict__
-                names = [name for name in cls._init_parameters if name in state]
-                cls.__init__(obj, **{name: state[name] for name in names})
+                names = cls._init_parameters
+                cls.__init__(obj, **{name: state[name] for name in names if name in state})
             finally:
                 obj._applying = None
             return obj
@@ -172,8 +173,11 @@ class DomainEntity:
             EventFieldError: a field is missing, unknown, or of a wrong type.
         """
         originator_id = uuid4() if id is None else check_id(id)
-        position = {"originator_topic": get_topic(cls), **cls._first_position(originator_id)}
-        event = new_event(cls.Created, position, kwargs)
+        position = cls._place(originator_id, 0)
+        position["originator_topic"] = get_topic(cls)
+        event = quick_event(cls.Created, position, kwargs)
+        if event is None:
+            event = new_event(cls.Created, position, kwargs)
         obj: Self = twin_of(event).mutate(None)
         obj._home = stores.innermost([event])
         obj._emit(event)
@@ -215,7 +219,7 @@ class DomainEntity:
                 f"{type(self._applying).__qualname__} is being applied: what an event does must"
                 " not trigger another event, or each replay would trigger it again"
             )
-        position = self._position()
+        position = self._place(self._id, self._version)
         event = quick_event(event_class, position, values)
         if event is None:
             event = new_event(event_class, position, values)
@@ -226,12 +230,10 @@ class DomainEntity:
 
     # -- what versions and time stamps add to
 
-    @classmethod
-    def _first_position(cls, originator_id: UUID | str | int) -> dict[str, Any]:
+    @staticmethod
+    def _place(originator_id: UUID | str | int, version: int) -> dict[str, Any]:
+        """Returns the fields of an event that say where and when it happens."""
         return {"originator_id": originator_id}
-
-    def _position(self) -> dict[str, Any]:
-        return {"originator_id": self._id}
 
     def _begin(self, event: Any) -> None:
         self._id = event.originator_id
@@ -284,8 +286,6 @@ def _is_discarded(entity: DomainEntity) -> EntityIsDiscarded:
 class VersionedEntity(DomainEntity):
     """An entity whose events are numbered: 0 for the first one."""
 
-    _version: int = 0
-
     class Event(EventWithOriginatorVersion, DomainEntity.Event):
         """Something that happened to the entity, with its position."""
 
@@ -302,12 +302,9 @@ class VersionedEntity(DomainEntity):
         """How many events were applied, which is the position that the next one takes."""
         return self._version
 
-    @classmethod
-    def _first_position(cls, originator_id: UUID | str | int) -> dict[str, Any]:
-        return {**super()._first_position(originator_id), "originator_version": 0}
-
-    def _position(self) -> dict[str, Any]:
-        return {"originator_id": self._id, "originator_version": self._version}
+    @staticmethod
+    def _place(originator_id: UUID | str | int, version: int) -> dict[str, Any]:
+        return {"originator_id": originator_id, "originator_version": version}
 
     def _check_follows(self, event: Any) -> None:
         if (
@@ -359,8 +356,9 @@ class TimestampedEntity(DomainEntity):
         super()._begin(event)
         self._created_on = self._last_modified = event.timestamp
 
-    def _position(self) -> dict[str, Any]:
-        return {"originator_id": self._id, "timestamp": utc_now()}
+    @staticmethod
+    def _place(originator_id: UUID | str | int, version: int) -> dict[str, Any]:
+        return {"originator_id": originator_id, "timestamp": utc_now()}
 
     def _count(self, event: Any) -> None:
         self._last_modified = event.timestamp
@@ -383,10 +381,11 @@ class TimestampedVersionedEntity(TimestampedEntity, VersionedEntity):
 
     class Discarded(Event, TimestampedEntity.Discarded, VersionedEntity.Discarded): ...
 
-    def _position(self) -> dict[str, Any]:
+    @staticmethod
+    def _place(originator_id: UUID | str | int, version: int) -> dict[str, Any]:
         return {
-            "originator_id": self._id,
-            "originator_version": self._version,
+            "originator_id": originator_id,
+            "originator_version": version,
             "timestamp": utc_now(),
         }
 

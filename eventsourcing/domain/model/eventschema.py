@@ -29,7 +29,7 @@ POSITION_FIELDS = frozenset({"originator_id", "originator_version"})
 RESERVED_FIELDS = frozenset({"context", "mutate", "_begins", "_of_class", "_originator"})
 """Attributes that every event has anyway."""
 
-_GIVEN_BY_ENTITY = ("originator_id", "originator_version", "timestamp")
+_GIVEN_BY_ENTITY = ("originator_id", "originator_version", "timestamp", "originator_topic")
 
 _MISSING: Any = object()
 
