@@ -13,7 +13,6 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Dialect,
-    Identity,
     Integer,
     MetaData,
     String,
@@ -98,8 +97,9 @@ def stored_events_table(
     return Table(
         name,
         MetaData() if metadata is None else metadata,
-        # The position in the feed of all events.
-        Column("id", BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True),
+        # The position in the feed of all events. Without Identity(), which Alembic would find to
+        # be missing on databases that have no such thing.
+        Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
         Column("originator_id", OriginatorId, nullable=False),
         Column("originator_version", BigInteger, nullable=False),
         Column("topic", State, nullable=False),

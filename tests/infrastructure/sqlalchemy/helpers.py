@@ -10,7 +10,6 @@ from sqlalchemy import (
     BigInteger,
     Column,
     Engine,
-    Identity,
     Integer,
     MetaData,
     String,
@@ -51,7 +50,7 @@ def table_with(*more: Any, topic: Any = State, state: Any = State) -> Table:
     return Table(
         "mine",
         MetaData(),
-        Column("id", BigInteger().with_variant(Integer, "sqlite"), Identity(), primary_key=True),
+        Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
         Column("originator_id", OriginatorId, nullable=False),
         Column("originator_version", BigInteger, nullable=False),
         Column("topic", topic, nullable=False),
