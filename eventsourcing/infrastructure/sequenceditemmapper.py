@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
 from typing import Any
 
 from eventsourcing.domain.model.context import EventContext
@@ -46,9 +47,7 @@ class SequencedItemMapper:
         self.topic_prefixes = tuple(topic_prefixes)
         fields: tuple[str, ...] = item_class._fields  # type: ignore[attr-defined]
         self.extra_fields = fields[4:]
-        self._context_indexes = tuple(
-            fields.index(name) if name in fields else None for name in _CONTEXT_FIELDS
-        )
+        self._context_of = _picker_of_context(fields)
         self._has_columns_of_events = not set(self.extra_fields) <= set(_CONTEXT_FIELDS)
         self._decoders: dict[str, tuple[type[DomainEvent], Callable[[str], dict[str, Any]]]] = {}
 
@@ -108,29 +107,19 @@ class SequencedItemMapper:
     def events_from_items(self, items: Iterable[tuple[Any, ...]]) -> Iterator[DomainEvent]:
         """Yields the events that were stored as ``items``. Raises as :meth:`event_from_item`."""
         decoders = self._decoders
-        id_at, correlation_at, causation_at = self._context_indexes
-        stored_in_order = self.item_class is StoredEvent
+        context_of = self._context_of
         for item in items:
-            originator_id, position, topic, state = item[:4]
             try:
-                cls, decode = decoders[topic]
+                cls, decode = decoders[item[2]]
             except (KeyError, TypeError):
                 cls, decode = self._decoder(item)
             try:
-                attributes = decode(state)
+                attributes = decode(item[3])
             except DecodeError as error:
                 raise _damaged(item, error) from error
-            attributes["originator_id"] = originator_id
-            attributes["originator_version"] = position
-            if stored_in_order:
-                context = item[4:]
-            else:
-                context = (
-                    "" if id_at is None else item[id_at],
-                    None if correlation_at is None else item[correlation_at],
-                    None if causation_at is None else item[causation_at],
-                )
-            yield restore(cls, attributes, context)
+            attributes["originator_id"] = item[0]
+            attributes["originator_version"] = item[1]
+            yield restore(cls, attributes, context_of(item))
 
     def _decoder(
         self, item: tuple[Any, ...]
@@ -149,6 +138,17 @@ class SequencedItemMapper:
             ) from error
         self._decoders[topic] = found = (cls, schema_of(cls).codec.decode)
         return found
+
+
+def _picker_of_context(fields: tuple[str, ...]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    """Returns what takes the context out of an item."""
+    if all(name in fields for name in _CONTEXT_FIELDS):
+        return itemgetter(*map(fields.index, _CONTEXT_FIELDS))
+    indexes = [fields.index(name) if name in fields else None for name in _CONTEXT_FIELDS]
+    empty = ("", None, None)
+    return lambda item: tuple(
+        default if at is None else item[at] for at, default in zip(indexes, empty, strict=True)
+    )
 
 
 def _check_texts(event: str, names: Iterable[str], values: Iterable[object]) -> None:
