@@ -19,6 +19,9 @@ from eventsourcing.exceptions import (
     PersistenceError,
 )
 from eventsourcing.infrastructure.sqlalchemy.connections import OwnEngine
+from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemySettings
+from eventsourcing.infrastructure.sqlalchemy.driver import Driver
+from eventsourcing.infrastructure.sqlalchemy.drivers import driver_for
 from tests.backends import Backend
 from tests.infrastructure.sqlalchemy.helpers import (
     Note,
@@ -117,6 +120,21 @@ def test_a_failed_construction_leaves_no_connection(server_backend: Backend) -> 
 
     with pytest.raises(PersistenceError):
         SimpleApplication(uri=server_backend.uri, schema=reserved)
+
+    eventually(lambda: sessions(server_backend) == 0)
+
+
+def test_a_connection_that_cannot_be_prepared_is_closed(
+    server_backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Driver, connection: Any, settings: SQLAlchemySettings) -> None:
+        raise ZeroDivisionError
+
+    kind = type(driver_for(SQLAlchemySettings(uri=server_backend.uri).url.get_backend_name()))
+    monkeypatch.setattr(kind, "on_connect", fail)
+
+    with pytest.raises(ZeroDivisionError):
+        application(server_backend)
 
     eventually(lambda: sessions(server_backend) == 0)
 
@@ -226,10 +244,12 @@ def test_an_interrupt_at_any_moment_leaves_no_connection_lent_or_dirty(
                 with suppress(KeyboardInterrupt):
                     action()
 
+        saved_note(app)
+        assert stored(sql_backend) in (2, 5)  # of the other note all three, or none
         app.save(note)
         assert app.repository.get(note.id, Note).version == 4
         assert checked_out(app) == 0
-    assert stored(sql_backend) == 4
+    assert stored(sql_backend) == 5
 
 
 @pytest.fixture

@@ -94,31 +94,40 @@ def test_a_save_whose_outcome_cannot_be_found_out_says_so_and_can_be_repeated(
     assert stored(server_backend) == 3
 
 
-@EVERYWHERE
-def test_a_rival_that_came_between_is_a_concurrency_error(
-    server_backend: Backend, proxy: Proxy, where: Where
+def test_a_stored_save_that_cannot_be_looked_up_is_not_said_to_be_lost(
+    server_backend: Backend, proxy: Proxy
+) -> None:
+    with application(server_backend, uri=proxy.uri(str(server_backend.uri))) as app:
+        note = Note.create()
+        look_up = Cut(b"originator_version >=", Where.BEFORE_REQUEST)
+        proxy.cut(Cut(b"INSERT", Where.BEFORE_ANSWER), look_up, look_up)
+
+        with pytest.raises(OutcomeUnknown):
+            app.save(note)
+
+        assert (proxy.cuts, stored(server_backend)) == (3, 1)
+        app.save(note)
+    assert stored(server_backend) == 1
+
+
+def test_a_rival_that_came_first_is_a_concurrency_error_although_the_connection_broke(
+    server_backend: Backend, proxy: Proxy
 ) -> None:
     with (
         application(server_backend, uri=proxy.uri(str(server_backend.uri))) as app,
         application(server_backend) as other,
     ):
-        note = saved_note(other)
-        mine, theirs = app.repository.get(note.id, Note), note
+        theirs = saved_note(other)
+        mine = app.repository.get(theirs.id, Note)
         mine.edit("mine")
         theirs.edit("theirs")
-        if where is Where.BEFORE_REQUEST:
-            other.save(theirs)
-        proxy.cut(Cut(b"INSERT", where))
+        other.save(theirs)
+        proxy.cut(Cut(b"INSERT", Where.BEFORE_ANSWER))
 
-        if where is Where.BEFORE_REQUEST:
-            with pytest.raises(ConcurrencyError):
-                app.save(mine)
-        else:
+        with pytest.raises(ConcurrencyError):
             app.save(mine)
-            with pytest.raises(ConcurrencyError):
-                other.save(theirs)
 
-    assert stored(server_backend) == 2
+        assert app.repository.get(theirs.id, Note).text == "theirs"
 
 
 @EVERYWHERE
