@@ -58,9 +58,11 @@ class PersistencePolicy:
         """Stores all events in one transaction, or raises and stores none."""
         self.event_store.store(events)
 
-    def when_committed(self, callback: Callable[[], None]) -> None:
-        """Calls back once what this thread stored is committed."""
-        self.event_store.when_committed(callback)
+    def when_committed(
+        self, callback: Callable[[], None], or_else: Callable[[], None] | None = None
+    ) -> None:
+        """Calls back once what this thread stored is committed, or else rolled back."""
+        self.event_store.when_committed(callback, or_else)
 
     def close(self) -> None:
         """Stores no further events. To close it again does nothing."""

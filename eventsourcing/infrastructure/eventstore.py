@@ -101,9 +101,11 @@ class EventStore:
         """Returns the last event of a stream, or None if there is none."""
         return next(self.get_domain_events(originator_id, limit=1, is_ascending=False), None)
 
-    def when_committed(self, callback: Callable[[], None]) -> None:
+    def when_committed(
+        self, callback: Callable[[], None], or_else: Callable[[], None] | None = None
+    ) -> None:
         """See :meth:`RecordManager.when_committed`."""
-        self.record_manager.when_committed(callback)
+        self.record_manager.when_committed(callback, or_else)
 
     def close(self) -> None:
         """Closes the record manager."""

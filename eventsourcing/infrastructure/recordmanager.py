@@ -87,9 +87,12 @@ class RecordManager(ABC):
             PersistenceError: as the tree in :mod:`eventsourcing.exceptions` says.
         """
 
-    def when_committed(self, callback: Callable[[], None]) -> None:
+    def when_committed(
+        self, callback: Callable[[], None], or_else: Callable[[], None] | None = None
+    ) -> None:
         """Calls back once what this thread recorded is committed: now, for managers that
         commit; after the caller's commit, for those that write in a caller's transaction.
+        Where that is rolled back, ``or_else`` is called instead.
         """
         callback()
 

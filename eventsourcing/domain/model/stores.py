@@ -46,7 +46,9 @@ class Store(Protocol):
     def store(self, events: Sequence[DomainEvent]) -> None:
         """Stores all events in one transaction, or raises and stores none."""
 
-    def when_committed(self, callback: Callable[[], None]) -> None:
+    def when_committed(
+        self, callback: Callable[[], None], or_else: Callable[[], None] | None = None
+    ) -> None:
         """Calls back once what was stored so far is committed: now, or after the caller's
         own transaction; never, if that is rolled back.
         """

@@ -97,13 +97,15 @@ class CallersTransaction:
             with self._savepoint(connection):
                 yield connection
 
-    def when_committed(self, callback: Callable[[], None]) -> None:
-        """See :class:`Connections`. Never, if the caller rolls back."""
+    def when_committed(
+        self, callback: Callable[[], None], or_else: Callable[[], None] | None = None
+    ) -> None:
+        """See :class:`Connections`."""
         if isinstance(self._given, Connection):
-            AfterConnectionCommit.of(self._given).add(callback)
+            AfterConnectionCommit.of(self._given).add(callback, or_else)
         else:
             session = self._given if isinstance(self._given, Session) else self._given()
-            AfterSessionCommit.of(session).add(session, callback)
+            AfterSessionCommit.of(session).add(session, callback, or_else)
 
     def close(self) -> None:
         """See :class:`Connections`."""

@@ -1,4 +1,4 @@
-"""Calls back when a transaction of the caller's has been committed, and only then."""
+"""Calls back when a transaction of the caller's has been committed, or else rolled back."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class AfterSessionCommit:
     """The callbacks that wait for the commit of one session. They may use the session."""
 
     def __init__(self, session: Session) -> None:
-        self._waiting: list[tuple[list[SessionTransaction], Callback]] = []
+        self._waiting: list[tuple[list[SessionTransaction], Callback, Callback | None]] = []
         self._committed: SessionTransaction | None = None
         event.listen(session, "after_commit", self._after_commit)
         event.listen(session, "after_transaction_end", self._after_end)
@@ -35,14 +35,14 @@ class AfterSessionCommit:
             found = session.info[_KEY] = cls(session)
         return found
 
-    def add(self, session: Session, callback: Callback) -> None:
-        """Remembers the callback, and all transactions that it depends on."""
+    def add(self, session: Session, callback: Callback, or_else: Callback | None) -> None:
+        """Remembers the callbacks, and all transactions that they depend on."""
         chain = []
         transaction = session.get_nested_transaction() or session.get_transaction()
         while transaction is not None:
             chain.append(transaction)
             transaction = transaction.parent
-        self._waiting.append((chain, callback))
+        self._waiting.append((chain, callback, or_else))
 
     def _after_commit(self, session: Session) -> None:
         # Or a SAVEPOINT is released. Nothing can be executed in the session at this moment.
@@ -51,10 +51,12 @@ class AfterSessionCommit:
     def _after_end(self, session: Session, transaction: SessionTransaction) -> None:
         is_committed, self._committed = transaction is self._committed, None
         if not is_committed:
-            self._waiting = [entry for entry in self._waiting if transaction not in entry[0]]
+            undone = [entry for entry in self._waiting if transaction in entry[0]]
+            self._waiting = [entry for entry in self._waiting if entry not in undone]
+            _undo([or_else for _, _, or_else in undone])
         elif transaction.parent is None:
             waiting, self._waiting = self._waiting, []
-            _call_all([callback for _, callback in waiting])
+            _call_all([callback for _, callback, _ in waiting])
 
 
 class AfterConnectionCommit:
@@ -65,7 +67,7 @@ class AfterConnectionCommit:
     """
 
     def __init__(self, connection: Connection) -> None:
-        self._waiting: list[tuple[int, Callback]] = []
+        self._waiting: list[tuple[int, Callback, Callback | None]] = []
         self._released = 0
         event.listen(connection, "commit", self._on_commit)
         event.listen(connection, "commit_twophase", self._on_commit_prepared)
@@ -82,9 +84,9 @@ class AfterConnectionCommit:
             found = _of_connections[connection] = cls(connection)
         return found
 
-    def add(self, callback: Callback) -> None:
-        """Remembers the callback, and the SAVEPOINT around what was just inserted."""
-        self._waiting.append((self._released, callback))
+    def add(self, callback: Callback, or_else: Callback | None) -> None:
+        """Remembers the callbacks, and the SAVEPOINT around what was just inserted."""
+        self._waiting.append((self._released, callback, or_else))
 
     def _on_commit(self, connection: Connection) -> None:
         if not self._waiting:
@@ -95,21 +97,25 @@ class AfterConnectionCommit:
         try:
             dialect.do_commit(connection.connection)
         except Exception as error:
+            _undo([or_else for _, _, or_else in waiting])
             raise DBAPIError.instance(None, None, error, dbapi.Error, dialect=dialect) from error
-        _call_all([callback for _, callback in waiting])
+        _call_all([callback for _, callback, _ in waiting])
 
     def _on_commit_prepared(self, connection: Connection, xid: Any, is_prepared: bool) -> None:
         waiting, self._waiting = self._waiting, []
-        _call_all([callback for _, callback in waiting])
+        _call_all([callback for _, callback, _ in waiting])
 
     def _on_rollback(self, connection: Connection, *args: Any) -> None:
-        self._waiting.clear()
+        waiting, self._waiting = self._waiting, []
+        _undo([or_else for _, _, or_else in waiting])
 
     def _on_release(self, connection: Connection, name: str, context: None) -> None:
         self._released = _number(name)
 
     def _on_rollback_to(self, connection: Connection, name: str, context: None) -> None:
-        self._waiting = [entry for entry in self._waiting if entry[0] < _number(name)]
+        undone = [entry for entry in self._waiting if entry[0] >= _number(name)]
+        self._waiting = [entry for entry in self._waiting if entry not in undone]
+        _undo([or_else for _, _, or_else in undone])
 
 
 _of_connections: WeakKeyDictionary[Connection, AfterConnectionCommit] = WeakKeyDictionary()
@@ -118,6 +124,13 @@ _of_connections: WeakKeyDictionary[Connection, AfterConnectionCommit] = WeakKeyD
 def _number(savepoint: str) -> int:
     """SQLAlchemy counts a connection's savepoints: ``sa_savepoint_1`` and so on."""
     return int(savepoint.rpartition("_")[2])
+
+
+def _undo(callbacks: list[Callback | None]) -> None:
+    """Calls in turn, the last one first, what takes back."""
+    for callback in reversed(callbacks):
+        if callback is not None:
+            callback()
 
 
 def _call_all(callbacks: list[Callback]) -> None:

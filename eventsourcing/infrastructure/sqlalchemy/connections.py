@@ -58,8 +58,10 @@ class Connections(Protocol):
         """
         ...
 
-    def when_committed(self, callback: Callable[[], None]) -> None:
-        """Calls back once what was executed is committed."""
+    def when_committed(
+        self, callback: Callable[[], None], or_else: Callable[[], None] | None = None
+    ) -> None:
+        """Calls back once what was executed is committed, or else rolled back."""
 
     def close(self) -> None:
         """Releases the connections."""
@@ -148,7 +150,9 @@ class OwnEngine:
                     connection.exec_driver_sql("ROLLBACK")
                 raise
 
-    def when_committed(self, callback: Callable[[], None]) -> None:
+    def when_committed(
+        self, callback: Callable[[], None], or_else: Callable[[], None] | None = None
+    ) -> None:
         """See :class:`Connections`."""
         callback()
 

@@ -250,9 +250,11 @@ class SQLAlchemyDatastore:
         except Exception as error:
             self._translate.raise_for(error)
 
-    def when_committed(self, callback: Callable[[], None]) -> None:
-        """Calls back now, or once the caller's transaction is committed."""
-        self._connections.when_committed(callback)
+    def when_committed(
+        self, callback: Callable[[], None], or_else: Callable[[], None] | None = None
+    ) -> None:
+        """Calls back now, or once the caller's transaction is committed, or else rolled back."""
+        self._connections.when_committed(callback, or_else)
 
     def close(self) -> None:
         """Closes the connections made here. To close it again does nothing."""

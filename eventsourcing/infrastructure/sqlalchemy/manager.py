@@ -81,9 +81,11 @@ class SQLAlchemyRecordManager(RecordManager):
             last = rows[-1][0]
             bounds = bounds._replace(**{"gt" if bounds.is_ascending else "lt": last})
 
-    def when_committed(self, callback: Callable[[], None]) -> None:
+    def when_committed(
+        self, callback: Callable[[], None], or_else: Callable[[], None] | None = None
+    ) -> None:
         """See :meth:`RecordManager.when_committed`."""
-        self.datastore.when_committed(callback)
+        self.datastore.when_committed(callback, or_else)
 
     def close(self) -> None:
         """Closes the datastore."""

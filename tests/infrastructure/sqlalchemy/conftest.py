@@ -4,8 +4,11 @@ import gc
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import Engine
 
 from tests.backends import Backend
+from tests.infrastructure.sqlalchemy.callers import KINDS, Caller, caller
+from tests.infrastructure.sqlalchemy.helpers import application, engine_of
 
 
 @pytest.fixture(autouse=True)
@@ -28,3 +31,18 @@ def private_server(request: pytest.FixtureRequest) -> Backend:
     backend = request.getfixturevalue(request.param)
     assert isinstance(backend, Backend)
     return backend
+
+
+@pytest.fixture
+def engine(sql_backend: Backend) -> Iterator[Engine]:
+    """An engine of the caller's on each SQL backend."""
+    with engine_of(sql_backend) as engine:
+        yield engine
+
+
+@pytest.fixture(params=KINDS)
+def mine(request: pytest.FixtureRequest, engine: Engine, sql_backend: Backend) -> Iterator[Caller]:
+    """A caller of each kind, who finds the table of events there."""
+    application(sql_backend).close()
+    with caller(engine, request.param) as mine:
+        yield mine

@@ -1,7 +1,6 @@
 """Events in a transaction of the caller's: flushed, fenced, and never the library's to end."""
 
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
@@ -28,21 +27,6 @@ from tests.infrastructure.sqlalchemy.helpers import (
 )
 
 of_every_kind = pytest.mark.parametrize("kind", KINDS)
-
-
-@pytest.fixture
-def engine(sql_backend: Backend) -> Iterator[Engine]:
-    """An engine of the caller's on each SQL backend."""
-    with engine_of(sql_backend) as engine:
-        yield engine
-
-
-@pytest.fixture(params=KINDS)
-def mine(request: pytest.FixtureRequest, engine: Engine, sql_backend: Backend) -> Iterator[Caller]:
-    """A caller of each kind, who finds the table of events there."""
-    application(sql_backend).close()
-    with caller(engine, request.param) as mine:
-        yield mine
 
 
 def rows(backend: Backend) -> tuple[int, int]:
