@@ -135,7 +135,9 @@ class EntityIsDiscarded(EventSourcingError):
 
 
 class InvalidOriginatorID(EventSourcingError, ValueError):
-    """An id that is not a UUID, a 64-bit int, or a printable string of 1 to 255 characters."""
+    """An id that is not a UUID, a 64-bit int, or a string of 1 to 255 printable characters without
+    white space at either end.
+    """
 
 
 # -- repository and event store ----------------------------------------------------------
@@ -163,7 +165,7 @@ class ConcurrencyError(EventSourcingError):
     (see :func:`eventsourcing.domain.model.decorators.retry`).
 
     Attributes:
-        originator_id: the stream, or None if the database could not tell.
+        originator_id: the stream.
         expected_version: the position that the first refused event was to take (0-based),
             which is the number of events the saver believed the stream to have.
         actual_version: the number of events the stream really had when this was found out;

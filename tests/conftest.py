@@ -23,7 +23,7 @@ from typing import cast
 import hypothesis
 import pytest
 
-from eventsourcing.domain.model import events
+from eventsourcing.domain.model import bus
 from eventsourcing.domain.model.stores import close_store, open_stores
 from tests import backends
 from tests.backends import Backend
@@ -46,11 +46,11 @@ def nothing_is_left_over() -> Iterator[None]:
     """Fails a test that leaves an application open or a handler subscribed, and clears up."""
     yield
     try:
-        events.assert_event_handlers_empty()
+        bus.assert_event_handlers_empty()
     finally:
         for store in open_stores():
             close_store(store)
-        events._subscriptions = ()
+        bus._subscriptions = ()
 
 
 @pytest.fixture(params=backends.BACKENDS)

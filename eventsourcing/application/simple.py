@@ -84,19 +84,26 @@ class SimpleApplication:
         topic_prefixes: Iterable[str] = (),
         name: str | None = None,
     ) -> None:
-        places = (uri, session, engine, record_manager, settings)
-        if sum(place is not None for place in places) > 1:
-            raise ProgrammingError("give one of: uri, session, engine, record_manager, settings")
-        if record_manager is None:
-            record_manager = _sql_record_manager(
-                uri, session, engine, settings, table_name, schema, setup_table
-            )
-        mapper = self.mapper_class(record_manager.item_class, topic_prefixes)
+        places = (uri, session, engine, settings)
+        if sum(place is not None for place in (*places, record_manager)) > 1:
+            raise ProgrammingError("give one of: uri, session, engine, settings, record_manager")
+        if record_manager is not None and (table_name != "stored_events" or schema is not None):
+            raise ProgrammingError("a record_manager has its table already")
         self.name = name or f"{type(self).__qualname__} at {id(self):#x}"
-        self.event_store = EventStore(record_manager, mapper)
-        self.persistence_policy = PersistencePolicy(self.event_store, persist_event_type, self.name)
+        manager = record_manager or _sql_record_manager(places, table_name, schema, setup_table)
+        try:
+            mapper = self.mapper_class(manager.item_class, topic_prefixes)
+            self.event_store = EventStore(manager, mapper)
+            self.persistence_policy = PersistencePolicy(
+                self.event_store, persist_event_type, self.name
+            )
+        except BaseException:
+            if record_manager is None:
+                manager.close()
+            raise
         self.repository = EventSourcedRepository(self.event_store, home=self.persistence_policy)
         self._is_closed = False
+        self._blocks = 0
 
     def save(self, *aggregates: AggregateRoot) -> None:
         """Stores the pending events of all aggregates in one transaction.
@@ -126,6 +133,7 @@ class SimpleApplication:
     def __enter__(self) -> Self:
         """Makes this the innermost active application of this thread or task."""
         self._check_open()
+        self._blocks += 1
         activate(self.persistence_policy)
         return self
 
@@ -135,9 +143,11 @@ class SimpleApplication:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Closes the application."""
+        """Closes the application at the end of the outermost ``with`` block."""
         deactivate(self.persistence_policy)
-        self.close()
+        self._blocks -= 1
+        if not self._blocks:
+            self.close()
 
     def _check_open(self) -> None:
         if self._is_closed:
@@ -160,30 +170,22 @@ class SimpleApplication:
 
 
 def _sql_record_manager(
-    uri: str | None,
-    session: Any,
-    engine: Any,
-    settings: SQLAlchemySettings | None,
+    places: tuple[str | None, Any, Any, SQLAlchemySettings | None],
     table_name: str,
     schema: str | None,
     setup_table: bool,
 ) -> RecordManager:
+    # Imported here: an application on another record manager needs no SQLAlchemy.
     from eventsourcing.infrastructure.sqlalchemy.datastore import (
         SQLAlchemyDatastore,
         SQLAlchemySettings,
     )
-    from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
+    from eventsourcing.infrastructure.sqlalchemy.factory import construct_record_manager
     from eventsourcing.infrastructure.sqlalchemy.tables import stored_events_table
 
+    uri, session, engine, settings = places
     table = stored_events_table(table_name, schema)
     if session is None and engine is None and settings is None:
         settings = SQLAlchemySettings(uri=uri)
     datastore = SQLAlchemyDatastore(settings, engine=engine, session=session)
-    manager = SQLAlchemyRecordManager(datastore, table)
-    if setup_table:
-        try:
-            manager.setup_table()
-        except BaseException:
-            manager.close()
-            raise
-    return manager
+    return construct_record_manager(datastore, table, setup_table=setup_table)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
-from eventsourcing.domain.model.events import DomainEvent
+from eventsourcing.domain.model.events import DomainEvent, as_events
 from eventsourcing.exceptions import (
     ConcurrencyError,
     OutcomeUnknown,
@@ -51,11 +51,12 @@ class EventStore:
         Raises:
             ConcurrencyError: another event has a position that one of these was to take.
             OutcomeUnknown: the connection was lost, and the outcome could not be found out.
-            EncodeError, EventFieldError: an event cannot be stored.
+            EncodeError, EventFieldError, InvalidOriginatorID: an event cannot be stored.
+            ApplicationClosedError: the record manager has been closed.
+            ProgrammingError: one of them is no event.
             PersistenceError: the database refused, or could not be reached.
         """
-        batch = (events,) if isinstance(events, DomainEvent) else tuple(events)
-        items: Items = tuple(map(self.mapper.item_from_event, batch))
+        items: Items = tuple(map(self.mapper.item_from_event, as_events(events)))
         while items:
             try:
                 self._record(items)
@@ -86,6 +87,8 @@ class EventStore:
 
         Raises:
             ProgrammingError: a bound is no int, or the limit is negative.
+            InvalidOriginatorID: no stream can have such an id.
+            ApplicationClosedError: the record manager has been closed.
             TopicResolutionError, DataIntegrityError: a row cannot be read.
             PersistenceError: the database could not be read.
         """

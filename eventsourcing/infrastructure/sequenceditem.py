@@ -16,7 +16,7 @@ __all__ = ["SequencedItem", "StoredEvent"]
 
 class SequencedItem(NamedTuple):
     """The smallest item. It keeps no context, and so no event id: then a save that is repeated
-    because its answer was lost is recognised by an equal topic and state alone.
+    because its answer was lost is recognised by an equal item alone.
     """
 
     sequence_id: UUID | str | int

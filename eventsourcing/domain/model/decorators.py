@@ -32,7 +32,8 @@ def event(name: str | type[DomainEvent]) -> Callable[[Callable[P, None]], Callab
 
     Calling the method makes an event with a typed field for each parameter, and the event runs
     the body: now, and each time the aggregate is loaded. So the body must depend on nothing
-    but the aggregate and its arguments. If it raises, there is no event.
+    but the aggregate and its arguments. If it raises, there is no event; let it check first and
+    change afterwards, since what it had changed by then stays changed in this object.
 
     Args:
         name: the name of the event class, or an event class that stands in the class body

@@ -268,6 +268,11 @@ class DomainEntity:
             raise ProgrammingError(f"{name!r} of {type(self).__qualname__} is read-only")
         setattr(self, name, value)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy has pending events of its own, and belongs to no application yet. To save both
+        # stores each event once: an event is known by its id.
+        return {**self.__dict__, "_pending": list(self._pending), "_home": None}
+
     def __repr__(self) -> str:
         state = {"id": self._id}
         for name, value in self.__dict__.items():

@@ -176,8 +176,13 @@ def _define_event_of(
 ) -> None:
     mutate = _mutate_of(body)
     if isinstance(event, str):
+        inherited = getattr(cls, event, None)
         if event in vars(cls):
             raise ProgrammingError(f"{cls.__qualname__}.{event} is defined twice")
+        if inherited is not None and not _is_event_class(inherited):
+            raise ProgrammingError(
+                f"{cls.__qualname__} has an attribute {event!r}, which cannot be an event class too"
+            )
         _derive(cls, event, (cls.Event,), {"_parameters_of": (body,), "mutate": mutate})
         return
     if "mutate" in vars(event):
@@ -225,8 +230,8 @@ def _name_after(cls: type[DomainEntity]) -> None:
 
 
 def _nested_events(cls: type[DomainEntity]) -> list[tuple[str, Any]]:
-    return [
-        (name, nested)
-        for name, nested in vars(cls).items()
-        if isinstance(nested, type) and issubclass(nested, DomainEvent)
-    ]
+    return [(name, nested) for name, nested in vars(cls).items() if _is_event_class(nested)]
+
+
+def _is_event_class(found: object) -> bool:
+    return isinstance(found, type) and issubclass(found, DomainEvent)

@@ -12,20 +12,21 @@ that names what is missing, unknown or wrongly typed, and that type checkers und
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, dataclass_transform
 from uuid import UUID
 
 from eventsourcing.domain.model import stores
+from eventsourcing.domain.model.bus import (
+    assert_event_handlers_empty,
+    notify,
+    subscribe,
+    unsubscribe,
+)
 from eventsourcing.domain.model.context import EventContext, current_unit_of_work, new_event_id
 from eventsourcing.domain.model.eventschema import EventSchema
-from eventsourcing.exceptions import (
-    EventHandlersNotEmptyError,
-    NoApplicationError,
-    SubscriberError,
-)
-from eventsourcing.utils.locks import lock_that_survives_fork
+from eventsourcing.exceptions import NoApplicationError, ProgrammingError
 from eventsourcing.utils.times import utc_now
 from eventsourcing.utils.topic import TopicRegistry
 
@@ -249,34 +250,17 @@ class Logged(EventWithTimestamp):
         def __init__(self, **attributes: Any) -> None: ...
 
 
-# -- the bus -----------------------------------------------------------------------------
+def as_events(given: DomainEvent | Iterable[DomainEvent]) -> tuple[DomainEvent, ...]:
+    """Returns one event, or several, as a tuple.
 
-Handler = Callable[[Any], object]
-Predicate = Callable[[Any], bool]
-
-_lock = lock_that_survives_fork()
-_subscriptions: tuple[tuple[Predicate | None, Handler], ...] = ()
-
-
-def subscribe(handler: Handler, predicate: Predicate | None = None) -> None:
-    """Has ``handler(event)`` called for each event published from now on in this process.
-
-    Args:
-        handler: takes one event. Called in the publishing thread, after the event is stored.
-        predicate: takes one event; only those for which it is true are handled.
+    Raises:
+        ProgrammingError: one of them is no event.
     """
-    global _subscriptions
-    with _lock:
-        _subscriptions = (*_subscriptions, (predicate, handler))
-
-
-def unsubscribe(handler: Handler, predicate: Predicate | None = None) -> None:
-    """Takes back the handler's subscriptions: all, or those with the given predicate."""
-    global _subscriptions
-    with _lock:
-        _subscriptions = tuple(
-            (p, h) for p, h in _subscriptions if h != handler or predicate not in (None, p)
-        )
+    batch = (given,) if isinstance(given, DomainEvent) else tuple(given)
+    for event in batch:
+        if not isinstance(event, DomainEvent):
+            raise ProgrammingError(f"a {type(event).__qualname__} is no domain event")
+    return batch
 
 
 def publish(events: DomainEvent | Iterable[DomainEvent]) -> None:
@@ -290,8 +274,9 @@ def publish(events: DomainEvent | Iterable[DomainEvent]) -> None:
         AmbiguousApplicationError: several open applications could store the events.
         NoApplicationError: several would have to share them.
         ConcurrencyError, PersistenceError, EncodeError: as raised by storing.
+        ProgrammingError: one of them is no event.
     """
-    batch = (events,) if isinstance(events, DomainEvent) else tuple(events)
+    batch = as_events(events)
     stored = [e for e in batch if any(store.accepts(e) for store in stores.open_stores())]
     store = stores.choose(stored) if stored else None
     if store is None:
@@ -301,40 +286,3 @@ def publish(events: DomainEvent | Iterable[DomainEvent]) -> None:
     else:
         store.store(stored)
         store.when_committed(lambda: notify(batch))
-
-
-def notify(events: Iterable[DomainEvent]) -> None:
-    """Calls the subscribers for each event, without storing any.
-
-    Raises:
-        SubscriberError: subscribers failed; all were called nevertheless.
-    """
-    errors: list[Exception] = []
-    if not _subscriptions:
-        return
-    for event in events:
-        for predicate, handler in _subscriptions:
-            try:
-                if predicate is None or predicate(event):
-                    handler(event)
-            except Exception as error:
-                error.add_note(f"raised by the subscriber {handler!r} for a {type(event)}")
-                errors.append(error)
-    if errors:
-        raise SubscriberError(
-            f"{len(errors)} subscriber call(s) failed (all were made; what is to be stored is"
-            f" stored); first: {errors[0]!r}",
-            errors,
-        ) from errors[0]
-
-
-def assert_event_handlers_empty() -> None:
-    """Checks that nothing is left over: no subscriber, and no application that is open.
-
-    Raises:
-        EventHandlersNotEmptyError: naming what is.
-    """
-    left = [repr(handler) for _, handler in _subscriptions]
-    left += [store.name for store in stores.open_stores()]
-    if left:
-        raise EventHandlersNotEmptyError(f"still subscribed or open: {', '.join(left)}")

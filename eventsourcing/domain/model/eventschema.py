@@ -76,11 +76,10 @@ class EventSchema:
                 own and "_free_form" not in vars(base)
             ):
                 self.is_open = False
-        for name in RESERVED_FIELDS & self.fields.keys():
-            raise ProgrammingError(f"{self.name}: a field cannot be called {name!r}")
-        self._specs: dict[str, TypeSpec] = {
-            field.name: compile_type(field.annotation) for field in self.fields.values()
-        }
+        for name in self.fields:
+            if not _may_be_called(name):
+                raise ProgrammingError(f"{self.name}: a field cannot be called {name!r}")
+        self._specs = {field.name: self._compiled(field) for field in self.fields.values()}
         self._plan = tuple(
             (field, field.name, _plain_type(field.annotation), self._specs[field.name].check)
             for field in self.fields.values()
@@ -95,6 +94,12 @@ class EventSchema:
         constructors = [base for base in cls.__mro__[:-1] if "__init__" in vars(base)]
         is_plain = self.is_immutable and len(constructors) == 1 and hasattr(cls, "_of_class")
         self.quick_position = given if is_plain else None
+
+    def _compiled(self, field: Field) -> TypeSpec:
+        try:
+            return compile_type(field.annotation)
+        except TypeError as error:
+            raise ProgrammingError(f"{self.name}: field {field.name!r}: {error}") from error
 
     @cached_property
     def codec(self) -> StateCodec:
@@ -171,7 +176,7 @@ class EventSchema:
                     raise EventFieldError(
                         f"{self.name}: unknown field {name!r}; it has: {known or 'none'}"
                     )
-                if not name.isidentifier() or name.startswith("__") or name in RESERVED_FIELDS:
+                if not _may_be_called(name):
                     raise EventFieldError(f"{self.name}: {name!r} cannot be an attribute's name")
                 values[name] = value
 
@@ -188,6 +193,10 @@ class EventSchema:
                     field=name,
                     event=self.name,
                 ) from error
+
+
+def _may_be_called(name: str) -> bool:
+    return name.isidentifier() and not name.startswith("_") and name not in RESERVED_FIELDS
 
 
 def parameters_of(*functions: FunctionType) -> Iterator[tuple[FunctionType, inspect.Parameter]]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from eventsourcing.domain.model.events import DomainEvent, notify
+from eventsourcing.domain.model.bus import notify
 from eventsourcing.domain.model.stores import Store
 
 if TYPE_CHECKING:
     from eventsourcing.domain.model.entity import DomainEntity
+    from eventsourcing.domain.model.events import DomainEvent
 
 __all__ = ["publish_pending"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import InitVar, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from sqlalchemy import Dialect, Engine, Table, inspect, make_url
@@ -68,7 +68,7 @@ class SQLAlchemySettings:
         ProgrammingError: the URI cannot be used, or a number is negative.
     """
 
-    uri: InitVar[str | URL | None] = None
+    uri: str | URL | None = field(default=None, repr=False)
     pool_size: int = 10
     max_overflow: int = 20
     pool_timeout: float = 30.0
@@ -78,23 +78,24 @@ class SQLAlchemySettings:
     sqlite_synchronous: Literal["EXTRA", "FULL", "NORMAL", "OFF"] = "FULL"
     url: URL = field(init=False)
 
-    def __post_init__(self, uri: str | URL | None) -> None:
+    def __post_init__(self) -> None:
+        uri = os.environ.get(URI_VARIABLE) or DEFAULT_URI if self.uri is None else self.uri
         object.__setattr__(self, "url", _complete_url(uri))
         for name in ("pool_timeout", "connect_timeout", "lock_timeout", "max_overflow"):
             value = getattr(self, name) or 0
             if not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
                 raise ProgrammingError(f"{name} must be a number, and cannot be negative")
-        if self.pool_size < 1:
-            raise ProgrammingError("pool_size must be at least 1")
+        if not isinstance(self.pool_size, int) or self.pool_size < 1:
+            raise ProgrammingError("pool_size must be an int, and at least 1")
         if self.sqlite_journal_mode not in ("WAL", "DELETE", "TRUNCATE", "PERSIST"):
             raise ProgrammingError(f"sqlite_journal_mode cannot be {self.sqlite_journal_mode!r}")
         if self.sqlite_synchronous not in ("EXTRA", "FULL", "NORMAL", "OFF"):
             raise ProgrammingError(f"sqlite_synchronous cannot be {self.sqlite_synchronous!r}")
 
 
-def _complete_url(uri: str | URL | None) -> URL:
+def _complete_url(uri: str | URL) -> URL:
     try:
-        url = make_url(uri or os.environ.get(URI_VARIABLE) or DEFAULT_URI)
+        url = make_url(uri)
     except (ArgumentError, ValueError):
         # Without its cause, which may show the URI, and so a password.
         raise ProgrammingError(

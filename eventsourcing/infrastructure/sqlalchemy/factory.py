@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from eventsourcing.exceptions import ProgrammingError
 from eventsourcing.infrastructure.eventstore import EventStore
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
 from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from eventsourcing.infrastructure.sqlalchemy.datastore import CallersSession
 
-__all__ = ["construct_sqlalchemy_eventstore"]
+__all__ = ["construct_record_manager", "construct_sqlalchemy_eventstore"]
 
 
 def construct_sqlalchemy_eventstore(
@@ -48,10 +49,34 @@ def construct_sqlalchemy_eventstore(
         ProgrammingError: the arguments do not fit together.
         PersistenceError: the table cannot be created.
     """
+    if sum(given is not None for given in (session, datastore, uri)) > 1:
+        raise ProgrammingError("give one of: session, datastore, uri")
+    if mapper is not None and topic_prefixes:
+        raise ProgrammingError("give the topic_prefixes to the mapper")
     if datastore is None:
         settings = SQLAlchemySettings(uri=uri) if session is None else None
         datastore = SQLAlchemyDatastore(settings, session=session)
-    manager = SQLAlchemyRecordManager(datastore, record_class, item_class)
-    if setup_table:
-        manager.setup_table()
+    manager = construct_record_manager(datastore, record_class, item_class, setup_table)
     return EventStore(manager, mapper or SequencedItemMapper(item_class, topic_prefixes))
+
+
+def construct_record_manager(
+    datastore: SQLAlchemyDatastore,
+    record_class: Table | type | None = None,
+    item_class: type[tuple[Any, ...]] = StoredEvent,
+    setup_table: bool = True,
+) -> SQLAlchemyRecordManager:
+    """Returns a record manager; or closes the datastore, and raises why there can be none.
+
+    Args:
+        datastore, record_class, item_class: see :class:`SQLAlchemyRecordManager`.
+        setup_table: whether to create the table if it does not exist.
+    """
+    try:
+        manager = SQLAlchemyRecordManager(datastore, record_class, item_class)
+        if setup_table:
+            manager.setup_table()
+    except BaseException:
+        datastore.close()
+        raise
+    return manager
