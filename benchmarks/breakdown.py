@@ -14,6 +14,7 @@ import statistics
 import tempfile
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -23,7 +24,7 @@ from benchmarks.adapter import MODES, PAYLOADS, Options
 from benchmarks.bench import Bench
 from benchmarks.library import LibraryAdapter
 from benchmarks.raw import RawAdapter
-from benchmarks.storage import storage_for
+from benchmarks.storage import Storage, storage_for
 
 Step = tuple[str, Callable[[], float]]
 """A name, and what does it once and returns the seconds that it took."""
@@ -58,11 +59,10 @@ def save_steps(library: LibraryAdapter, raw: RawAdapter) -> Iterator[Step]:
 
 
 def load_steps(
-    library: LibraryAdapter, raw: RawAdapter, library_id: Any, raw_id: UUID
+    library: LibraryAdapter, raw: RawAdapter, storage: Storage, library_id: Any, raw_id: UUID
 ) -> Iterator[Step]:
     """Yield the steps of loading a stream."""
     store = library.app.event_store
-    storage = storage_for(raw.options.db, raw.options.mode)
 
     def clocked(read: Callable[[], object]) -> float:
         gc.collect()
@@ -88,7 +88,6 @@ def load_steps(
         lambda: clocked(lambda: exhaust(store.get_domain_events(library_id))),
     )
     yield "repository: mutation", lambda: clocked(lambda: library.load(library_id))
-    storage.close()
 
 
 def take_turns(steps: Sequence[Step], rounds: int) -> dict[str, float]:
@@ -147,12 +146,17 @@ def _print(given: Namespace, uri: str) -> None:
     benches = [Bench(LibraryAdapter, options), Bench(RawAdapter, options)]
     benches[0].database.wipe()
     library_id, raw_id = [bench.prepare(given.events)[0] for bench in benches]
-    with LibraryAdapter(options) as library, RawAdapter(options) as raw:
+    with (
+        LibraryAdapter(options) as library,
+        RawAdapter(options) as raw,
+        closing(storage_for(uri, given.mode)) as storage,
+    ):
         print(f"\n## W1: {given.saves} saves of one event\n")
         medians = take_turns(list(save_steps(library, raw)), given.saves)
         print(table(medians, 1, "a save"))
         print(f"\n## W4: {given.loads} loads of {given.events} events\n")
-        medians = take_turns(list(load_steps(library, raw, library_id, raw_id)), given.loads)
+        steps = load_steps(library, raw, storage, library_id, raw_id)
+        medians = take_turns(list(steps), given.loads)
         print(table(medians, given.events, "an event"))
 
         print("\n## Profile of W1\n\n```text")

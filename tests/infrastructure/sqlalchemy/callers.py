@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -38,7 +38,7 @@ class Caller:
 
     def numbers(self) -> list[int]:
         """Return the caller's rows, as the caller sees them."""
-        return list(self.given.scalars(text("SELECT n FROM callers ORDER BY n")))
+        return list(self.given.scalars(select(Row.n).order_by(Row.n)))
 
     def commit(self) -> None:
         self.given.commit()
