@@ -23,10 +23,9 @@ from typing import cast
 import hypothesis
 import pytest
 
-from eventsourcing.domain.model import bus
-from eventsourcing.domain.model.stores import close_store, open_stores
 from tests import backends
 from tests.backends import Backend
+from tests.leftovers import refuse_leftovers
 from tests.servers import mariadb as mariadb_server
 from tests.servers import postgresql as postgresql_server
 from tests.servers.address import Address
@@ -45,12 +44,7 @@ hypothesis.settings.load_profile("tests")
 def nothing_is_left_over() -> Iterator[None]:
     """Fails a test that leaves an application open or a handler subscribed, and clears up."""
     yield
-    try:
-        bus.assert_event_handlers_empty()
-    finally:
-        for store in open_stores():
-            close_store(store)
-        bus._subscriptions = ()
+    refuse_leftovers()
 
 
 @pytest.fixture(params=backends.BACKENDS)

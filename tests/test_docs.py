@@ -1,6 +1,10 @@
-"""No Python in the README or the documentation escapes being run."""
+"""No Python in the README or the documentation escapes being run, and none leaves anything open."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,3 +37,39 @@ def test_every_python_block_is_marked_python(page: Path) -> None:
 )
 def test_control_an_escaping_block_is_found(text: str) -> None:
     assert ESCAPES.search(f"Some text.\n\n{text}")
+
+
+FORGETFUL = """
+```python
+from eventsourcing.application.simple import SimpleApplication
+app = SimpleApplication(uri="sqlite://")
+```
+
+```python
+assert "x" not in app.repository
+```
+"""
+TIDY = """
+```python
+from eventsourcing.domain.model.events import assert_event_handlers_empty
+assert_event_handlers_empty()
+```
+"""
+
+
+def test_a_page_that_forgets_to_close_fails_and_no_other(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "conftest.py", tmp_path)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.md").write_text(FORGETFUL)
+    (tmp_path / "docs" / "b.md").write_text(TIDY)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--rootdir", tmp_path, "docs"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+
+    assert re.findall(r"^ERROR (\S+)", done.stdout, re.MULTILINE) == ["docs/a.md::line:7,column:1"]
+    assert "3 passed, 1 error" in done.stdout
