@@ -9,7 +9,7 @@ PIP := $(RUN) pip --disable-pip-version-check install --quiet
 CORE := $(VENV)/core-installed
 DEV := $(VENV)/dev-installed
 BENCH := $(VENV)/bench-installed
-SOURCES := eventsourcing tests tools examples docs conftest.py $(wildcard benchmarks)
+SOURCES := eventsourcing tests tools examples docs conftest.py benchmarks
 
 # Node.js comes from the development dependencies, whatever the machine has.
 export PYRIGHT_PYTHON_GLOBAL_NODE := off
