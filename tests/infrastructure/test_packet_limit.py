@@ -4,12 +4,14 @@ from collections.abc import Iterator
 
 import pytest
 
+from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.exceptions import ValueTooLarge
 from eventsourcing.infrastructure.eventstore import EventStore
 from tests.backends import Backend
 from tests.contracts.eventstore import contents, event_store, happened
 from tests.contracts.packets import packet_limit
 from tests.contracts.places import SQLAlchemyPlace
+from tests.infrastructure.sqlalchemy.helpers import engine_of, saved_note, stored
 
 MEGABYTE = 1024 * 1024
 
@@ -63,3 +65,21 @@ def test_an_event_just_below_the_limit_is_stored(store: EventStore) -> None:
     given = happened("s", 0, "x" * (MEGABYTE - 2000))
     store.store(given)
     assert contents(store, "s") == [given]
+
+
+def test_in_the_callers_transaction_it_is_refused_and_its_other_work_is_kept(
+    mariadb: Backend,
+) -> None:
+    with (
+        packet_limit(mariadb, MEGABYTE),
+        engine_of(mariadb) as engine,
+        engine.connect() as connection,
+        SimpleApplication(session=connection) as app,
+    ):
+        note = saved_note(app)
+        note.edit("x" * 2 * MEGABYTE)
+        with pytest.raises(ValueTooLarge, match="max_allowed_packet"):
+            app.save(note)
+        assert len(note.pending_events) == 1
+        connection.commit()
+    assert stored(mariadb) == 1

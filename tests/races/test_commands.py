@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pytest
 
@@ -26,17 +27,43 @@ def app(backend: Backend) -> Iterator[SimpleApplication]:
         yield app
 
 
-def test_each_deposit_counts_once(app: SimpleApplication) -> None:
-    @persistent
-    def deposit(_: int) -> None:
-        account = app.repository.get("ann", Account)
+class Race:
+    """Rivals that all load the account before one of them saves, the first time round."""
+
+    def __init__(self, app: SimpleApplication) -> None:
+        self.app = app
+        self.all_have_loaded = Barrier(THREADS)
+        self.attempts: list[int] = []
+
+    def deposit(self, rival: int) -> None:
+        account = self.app.repository.get("ann", Account)
+        is_first = rival not in self.attempts
+        self.attempts.append(rival)
+        if is_first:
+            self.all_have_loaded.wait()
         account.deposit(1)
         account.save()
 
+
+def test_with_retries_each_rival_s_deposit_counts_once(app: SimpleApplication) -> None:
+    race = Race(app)
     with ThreadPoolExecutor(THREADS) as threads:
-        list(threads.map(deposit, range(THREADS * COMMANDS)))
+        list(threads.map(persistent(race.deposit), range(THREADS)))
+
     account = app.repository.get("ann", Account)
-    assert (account.balance, account.version) == (THREADS * COMMANDS, THREADS * COMMANDS + 1)
+    assert (account.balance, account.version) == (THREADS, THREADS + 1)
+    assert len(race.attempts) > THREADS
+
+
+def test_control_without_retries_one_rival_succeeds(app: SimpleApplication) -> None:
+    race = Race(app)
+    with ThreadPoolExecutor(THREADS) as threads:
+        outcomes = [threads.submit(race.deposit, rival) for rival in range(THREADS)]
+    errors = [outcome.exception() for outcome in outcomes]
+
+    refused = [type(error) for error in errors if error is not None]
+    assert refused == [ConcurrencyError] * (THREADS - 1)
+    assert app.repository.get("ann", Account).balance == 1
 
 
 def test_transfers_both_ways_happen_whole(app: SimpleApplication) -> None:

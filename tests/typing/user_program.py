@@ -142,6 +142,7 @@ def main(uri: str) -> list[str]:
         account.nickname = "Annie"
         account.save()
         assert_type(bank.repository.get(ann, Account).nickname, str)
+        assert_type(account.version, int)
         done = bank.transfer(ann, bob, Decimal(3))
         assert_type(done.money.amount, Decimal)
         assert_type(done.note, str | None)

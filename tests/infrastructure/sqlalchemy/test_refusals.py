@@ -175,30 +175,3 @@ def test_a_server_that_cuts_values_is_not_written_to(mariadb: Backend, kind: str
     finally:
         run(mariadb, "SET GLOBAL sql_mode = DEFAULT")
     assert stored(mariadb, "mine") == 0
-
-
-@pytest.mark.parametrize("kind", ["own", "session"])
-def test_a_packet_that_is_too_large_is_refused_and_many_small_ones_are_not(
-    mariadb: Backend, kind: str
-) -> None:
-    run(mariadb, "SET GLOBAL max_allowed_packet = 65536")
-    try:
-        with engine_of(mariadb) as engine, engine.connect() as connection:
-            with (
-                application(mariadb)
-                if kind == "own"
-                else SimpleApplication(session=connection) as app
-            ):
-                note = saved_note(app)
-                for _ in range(20):
-                    note.edit("x" * 10_000)
-                app.save(note)
-                note.edit("x" * 100_000)
-
-                with pytest.raises(ValueTooLarge, match="max_allowed_packet"):
-                    app.save(note)
-                assert len(note.pending_events) == 1
-            connection.commit()
-    finally:
-        run(mariadb, "SET GLOBAL max_allowed_packet = DEFAULT")
-    assert stored(mariadb) == 21
