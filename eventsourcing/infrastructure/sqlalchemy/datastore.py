@@ -27,6 +27,7 @@ from eventsourcing.infrastructure.sqlalchemy.connections import (
     GivenEngine,
     OwnEngine,
 )
+from eventsourcing.infrastructure.sqlalchemy.driver import Driver
 from eventsourcing.infrastructure.sqlalchemy.drivers import driver_for
 from eventsourcing.infrastructure.sqlalchemy.engines import check_sync, make_engine
 from eventsourcing.infrastructure.sqlalchemy.errors import Translator
@@ -132,6 +133,7 @@ class SQLAlchemyDatastore:
         if sum(given is not None for given in (settings, engine, session)) > 1:
             raise ProgrammingError("give one of: settings (or a URI), an engine, a session")
         self._connections: Connections
+        self.driver: Driver
         if session is not None:
             from eventsourcing.infrastructure.sqlalchemy.callers import (
                 CallersTransaction,
@@ -139,9 +141,9 @@ class SQLAlchemyDatastore:
             )
 
             dialect = dialect_of(session)
-            self._driver = driver_for(dialect.name)
-            self._translate = Translator(self._driver, dialect)
-            self._connections = CallersTransaction(session, self._driver, self._translate)
+            self.driver = driver_for(dialect.name)
+            self._translate = Translator(self.driver, dialect)
+            self._connections = CallersTransaction(session, self.driver, self._translate)
         else:
             self._connections = self._connect(settings, engine)
         self._is_closed = False
@@ -149,17 +151,17 @@ class SQLAlchemyDatastore:
     def _connect(self, settings: SQLAlchemySettings | None, engine: Engine | None) -> Connections:
         if engine is None:
             settings = settings or SQLAlchemySettings()
-            self._driver = driver_for(settings.url.get_backend_name())
-            kind, used = OwnEngine, make_engine(settings, self._driver)
+            self.driver = driver_for(settings.url.get_backend_name())
+            kind, used = OwnEngine, make_engine(settings, self.driver)
         elif isinstance(engine, Engine):
-            self._driver = driver_for(engine.dialect.name)
+            self.driver = driver_for(engine.dialect.name)
             kind, used = GivenEngine, engine
             check_sync(engine.dialect)
         else:
             raise ProgrammingError(f"engine= takes an Engine, not {type(engine).__qualname__}")
-        self._translate = Translator(self._driver, used.dialect)
-        is_memory = self._driver.is_in_memory(used.url)
-        return kind(used, self._driver, self._translate, is_memory)
+        self._translate = Translator(self.driver, used.dialect)
+        is_memory = self.driver.is_in_memory(used.url)
+        return kind(used, self.driver, self._translate, is_memory)
 
     @property
     def dialect(self) -> Dialect:
@@ -213,7 +215,7 @@ class SQLAlchemyDatastore:
     def violated_key(self, conflict: SequencedItemConflict) -> str | frozenset[str] | None:
         """Returns the name or the columns of the key that was violated, if known."""
         cause = conflict.__cause__
-        return None if cause is None else self._driver.violated_key(cause)
+        return None if cause is None else self.driver.violated_key(cause)
 
     def setup_table(self, table: Table) -> None:
         """Creates the table, with its indexes and its schema, if it does not exist.

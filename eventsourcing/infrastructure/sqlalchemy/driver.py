@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sqlalchemy import Engine
+from sqlalchemy import Column, Engine, Insert, Table, column, insert
+from sqlalchemy import table as table_clause
 from sqlalchemy.engine import URL
 
 from eventsourcing.exceptions import PersistenceError
@@ -28,6 +30,8 @@ class Driver:
         ddl_commits: whether DDL commits the transaction that it is executed in.
         checks_writes: whether :meth:`check` has something to check.
         batches: whether a write of many rows may be given to the driver's ``executemany``.
+        takes_columns: whether :meth:`insert_many` takes an array for each column, and so is one
+            statement, rather than a row for each execution.
         takes_turns: whether a fork has to wait until no thread is in the driver.
     """
 
@@ -36,8 +40,19 @@ class Driver:
     begin: ClassVar[str] = "BEGIN"
     ddl_commits: ClassVar[bool] = False
     checks_writes: ClassVar[bool] = False
+    takes_columns: ClassVar[bool] = False
     takes_turns: ClassVar[bool] = False
     batches: bool = True
+
+    def insert_one(self, table: Table, columns: Sequence[Column[Any]]) -> Insert:
+        """Returns what inserts a row, with the values of the columns in their order."""
+        # SQLAlchemy names a table's columns in the table's own order, which need not be this.
+        named = [column(c.name, c.type) for c in columns]
+        return insert(table_clause(table.name, *named, schema=table.schema))
+
+    def insert_many(self, table: Table, columns: Sequence[Column[Any]]) -> Insert:
+        """Returns what inserts rows in the order in which they are given."""
+        return self.insert_one(table, columns)
 
     def classify(self, error: BaseException) -> type[PersistenceError]:
         """Returns the class of error to raise for one of the driver's."""

@@ -44,10 +44,9 @@ def make_engine(settings: SQLAlchemySettings, driver: Driver) -> Engine:
     except ArgumentError as error:
         raise ProgrammingError(f"the database URI cannot be used: {error}") from error
     except ImportError as error:
-        remedy = f": pip install 'eventsourcing[{driver.extra}]'" if driver.extra else ""
-        raise ProgrammingError(
-            f"the driver for {url.get_backend_name()!r} is not installed{remedy}"
-        ) from error
+        is_ours = driver.extra and url.drivername == driver.name
+        remedy = f": pip install 'eventsourcing[{driver.extra}]'" if is_ours else ""
+        raise ProgrammingError(f"the driver {url.drivername!r} is not installed{remedy}") from error
 
     @event.listens_for(engine, "connect")
     def _on_connect(connection: Any, record: object) -> None:

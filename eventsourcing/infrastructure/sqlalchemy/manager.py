@@ -16,7 +16,9 @@ from eventsourcing.infrastructure.sqlalchemy.tables import stored_events_table
 
 __all__ = ["SQLAlchemyRecordManager"]
 
-PAGE_SIZE = 1000
+FIRST_PAGE = 100
+LARGEST_PAGE = 1000
+PAGE_BYTES = 16 * 2**20  # about as much as a page may hold, going by the one before
 
 
 class SQLAlchemyRecordManager(RecordManager):
@@ -44,7 +46,7 @@ class SQLAlchemyRecordManager(RecordManager):
         self.can_repeat = datastore.can_repeat
         self.table = _table_of(record_class)
         fields: tuple[str, ...] = item_class._fields  # type: ignore[attr-defined]
-        self._statements = Statements(self.table, fields, datastore.dialect)
+        self._statements = Statements(self.table, fields, datastore.dialect, datastore.driver)
         self._position = fields[:2]
         self._position_keys = _unique_keys(self.table, fields[:2])
 
@@ -68,9 +70,9 @@ class SQLAlchemyRecordManager(RecordManager):
         self, sequence_id: object, bounds: Bounds = EVERYTHING
     ) -> Iterator[tuple[Any, ...]]:
         """See :meth:`RecordManager.get_items`."""
-        remaining = bounds.limit
+        remaining, page = bounds.limit, FIRST_PAGE
         while bounds.first <= bounds.last and (remaining is None or remaining > 0):
-            size = PAGE_SIZE if remaining is None else min(PAGE_SIZE, remaining)
+            size = page if remaining is None else min(page, remaining)
             sql, parameters = self._statements.read(sequence_id, bounds, size)
             rows = self.datastore.fetch(sql, parameters)
             yield from self._statements.items(sequence_id, rows, self.item_class)
@@ -78,6 +80,7 @@ class SQLAlchemyRecordManager(RecordManager):
                 return
             if remaining is not None:
                 remaining -= size
+            page = _next_page(rows)
             last = rows[-1][0]
             bounds = bounds._replace(**{"gt" if bounds.is_ascending else "lt": last})
 
@@ -106,6 +109,13 @@ class SQLAlchemyRecordManager(RecordManager):
             for sequence_id, position, *_ in items
             for _ in self.get_items(sequence_id, Bounds(gte=position, lte=position))
         )
+
+
+def _next_page(rows: Sequence[Sequence[Any]]) -> int:
+    """Returns how many rows to read next, going by the size of some that were read."""
+    sample = rows[::20]
+    size = sum(len(row[2]) for row in sample if isinstance(row[2], str | bytes)) // len(sample)
+    return min(LARGEST_PAGE, max(1, PAGE_BYTES // max(1, size)))
 
 
 def _table_of(record_class: Table | type | None) -> Table:

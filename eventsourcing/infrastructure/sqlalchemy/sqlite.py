@@ -78,6 +78,13 @@ class SQLiteDriver(Driver):
             return str(found["index"])
         return frozenset(column.rpartition(".")[2] for column in columns.split(", "))
 
+    def message(self, error: BaseException) -> str:
+        """See :class:`Driver`."""
+        text = super().message(error)
+        if text.startswith("unknown database"):
+            text += " (to SQLite, a schema is the name of an attached database)"
+        return text
+
     def is_in_memory(self, url: URL) -> bool:
         """See :class:`Driver`. A file without a name is as short-lived as memory."""
         place = (url.database or "").removeprefix("file:")

@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import (
-    Column,
-    Dialect,
-    Insert,
-    Integer,
-    String,
-    Table,
-    Text,
-    bindparam,
-    column,
-    func,
-    insert,
-    select,
-)
-from sqlalchemy import table as table_clause
-from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy import Column, Dialect, Insert, Integer, Table, bindparam, select
 
 from eventsourcing.exceptions import ProgrammingError
 from eventsourcing.infrastructure.recordmanager import Bounds
+
+if TYPE_CHECKING:
+    from eventsourcing.infrastructure.sqlalchemy.driver import Driver
 
 __all__ = ["Statements", "Write"]
 
@@ -58,13 +45,15 @@ class Statements:
     Args:
         table: has a column for each field of the item class.
         fields: the item class's fields.
-        dialect: of the engine.
+        dialect, driver: of the database.
 
     Raises:
         ProgrammingError: the table lacks a column.
     """
 
-    def __init__(self, table: Table, fields: Sequence[str], dialect: Dialect) -> None:
+    def __init__(
+        self, table: Table, fields: Sequence[str], dialect: Dialect, driver: Driver
+    ) -> None:
         missing = [name for name in fields if name not in table.c]
         if missing:
             raise ProgrammingError(f"table {table.fullname!r} has no column {missing[0]!r}")
@@ -73,12 +62,9 @@ class Statements:
         implementations = [column.type.dialect_impl(self._dialect) for column in self._columns]
         self._binds = [impl.bind_processor(self._dialect) for impl in implementations]
         self._results = [impl.result_processor(self._dialect, None) for impl in implementations]
-        self._is_postgresql = dialect.name == "postgresql"
-        if self._is_postgresql:
-            self._one = self._compiled(_insert_after_xid(table, self._columns))
-            self._many = self._compiled(_insert_arrays_after_xid(table, self._columns))
-        else:
-            self._one = self._many = self._compiled(_insert_in_order(table, self._columns))
+        self._takes_columns = driver.takes_columns
+        self._one = self._compiled(driver.insert_one(table, self._columns))
+        self._many = self._compiled(driver.insert_many(table, self._columns))
         self._selects = {ascending: self._select(ascending) for ascending in (True, False)}
 
     def write(self, items: Sequence[Row]) -> Write:
@@ -89,7 +75,7 @@ class Statements:
         ]
         if len(rows) == 1:
             return Write(self._one, rows[0])
-        if self._is_postgresql:
+        if self._takes_columns:
             return Write(self._many, tuple(map(list, zip(*rows, strict=True))))
         return Write(self._many, rows, many=True)
 
@@ -149,42 +135,3 @@ def _positional(dialect: Dialect) -> Dialect:
     positional: Dialect = make(paramstyle=style)
     positional.server_version_info = getattr(dialect, "server_version_info", None)
     return positional
-
-
-def _insert_in_order(table: Table, columns: Sequence[Column[Any]]) -> Insert:
-    # SQLAlchemy names a table's columns in the table's own order, which need not be the items'.
-    named = [column(c.name, c.type) for c in columns]
-    return insert(table_clause(table.name, *named, schema=table.schema))
-
-
-# PostgreSQL numbers rows when it computes the target list. The filter is evaluated before it,
-# and so assigns the transaction's id before the transaction takes its first number from the
-# sequence: a reader of the feed relies on that order (docs: explanation/feed).
-
-
-def _insert_after_xid(table: Table, columns: Sequence[Column[Any]]) -> Insert:
-    values = [bindparam(column.name, type_=column.type) for column in columns]
-    return insert(table).from_select(
-        list(columns), select(*values).where(_has_xid()), include_defaults=False
-    )
-
-
-def _insert_arrays_after_xid(table: Table, columns: Sequence[Column[Any]]) -> Insert:
-    # TEXT[] for VARCHAR(n): a cast to VARCHAR(n) would cut a long value, the column refuses it.
-    arrays = [
-        bindparam(c.name, type_=ARRAY(Text if isinstance(_implementation(c), String) else c.type))
-        for c in columns
-    ]
-    names = [column.name for column in columns]
-    rows = func.unnest(*arrays).table_valued(*names).render_derived()
-    return insert(table).from_select(
-        names, select(*(rows.c[name] for name in names)).where(_has_xid()), include_defaults=False
-    )
-
-
-def _implementation(column: Column[Any]) -> object:
-    return getattr(column.type, "impl_instance", column.type)
-
-
-def _has_xid() -> ColumnElement[bool]:
-    return func.pg_current_xact_id().is_not(None)

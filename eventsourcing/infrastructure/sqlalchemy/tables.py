@@ -8,6 +8,7 @@ primary key that the database counts up.
 from __future__ import annotations
 
 import re
+from hashlib import sha256
 
 from sqlalchemy import (
     BigInteger,
@@ -107,6 +108,13 @@ def stored_events_table(
         Column("event_id", String(32), nullable=False),
         Column("correlation_id", _ContextId),
         Column("causation_id", _ContextId),
-        UniqueConstraint("originator_id", "originator_version", name=f"{name[:50]}_position_key"),
+        UniqueConstraint("originator_id", "originator_version", name=_key_of(name)),
         schema=schema,
     )
+
+
+def _key_of(name: str) -> str:
+    """Returns the name of the table's unique key: of 63 characters at most, and its own."""
+    if len(name) > 50:
+        name = f"{name[:41]}_{sha256(name.encode()).hexdigest()[:8]}"
+    return f"{name}_position_key"
