@@ -21,12 +21,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "stored_events",
-        sa.Column(
-            "id",
-            sa.BigInteger().with_variant(sa.Integer(), "sqlite"),
-            sa.Identity(),
-            nullable=False,
-        ),
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("originator_id", OriginatorId(), nullable=False),
         sa.Column("originator_version", sa.BigInteger(), nullable=False),
         sa.Column("topic", long_text, nullable=False),
