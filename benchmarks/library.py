@@ -48,7 +48,7 @@ class LibraryAdapter(Adapter):
 
     def take_pending(self, aggregate: Any) -> int:
         # There is no public way: an application takes them, and W5 has none.
-        pending, aggregate._pending = aggregate._pending, []
+        pending, aggregate._es_pending = aggregate._es_pending, []
         return len(pending)
 
     def save(self, aggregate: Any) -> None:

@@ -51,7 +51,7 @@ class Driver(common.Adapter):  # type: ignore[misc]
         return self.app.repository[originator_id]
 
     def drop_pending(self, item: Item) -> list[Any]:
-        pending, item._pending = item._pending, []
+        pending, item._es_pending = item._es_pending, []
         return pending
 
     def clone(self, template: str, copies: int, length: int) -> None:

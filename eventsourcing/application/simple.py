@@ -156,7 +156,7 @@ class SimpleApplication:
     def _check_mine(self, aggregate: AggregateRoot) -> None:
         if not isinstance(aggregate, AggregateRoot):
             raise ProgrammingError(f"save() takes aggregates, not {type(aggregate).__qualname__}")
-        home = aggregate._home
+        home = aggregate._es_home
         if home is not None and home is not self.persistence_policy:
             raise WrongApplicationError(
                 f"{type(aggregate).__qualname__} {aggregate.id!r} belongs to {home.name},"

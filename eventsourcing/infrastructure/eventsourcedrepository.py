@@ -7,7 +7,8 @@ from itertools import chain
 from typing import Any, TypeVar, overload
 from uuid import UUID
 
-from eventsourcing.domain.model.entity import DomainEntity, VersionedEntity, entity_classes
+from eventsourcing.domain.model.domainentity import DomainEntity, entity_classes
+from eventsourcing.domain.model.entity import VersionedEntity
 from eventsourcing.domain.model.events import Discarded, DomainEvent
 from eventsourcing.domain.model.stores import Store
 from eventsourcing.exceptions import (
@@ -67,7 +68,7 @@ class EventSourcedRepository:
         if state is None:
             raise RepositoryKeyError(originator_id)
         if isinstance(state, DomainEntity):
-            state._home = self._home
+            state._loaded(self._home)
         return state
 
     def __contains__(self, originator_id: object) -> bool:

@@ -122,7 +122,7 @@ def test_an_attribute_that_cannot_be_changed_is_refused(
     app: SimpleApplication, sqlite_file: Backend
 ) -> None:
     tamper(sqlite_file, "topic", topic("Account.AttributeChanged"))
-    for name in ("_home", "save", "id", "version", "Created", "__class__", ""):
+    for name in ("_es_home", "save", "id", "version", "Created", "__class__", ""):
         tamper(sqlite_file, "state", f'{{{TIME},"name":"{name}","value":"x"}}')
 
         assert where(outcome(app)) == (BAD, 1)
@@ -160,7 +160,7 @@ def test_an_originator_topic_that_names_no_entity_is_refused(
     [
         topic("Order"),
         "eventsourcing.domain.model.aggregate#AggregateRoot",
-        "eventsourcing.domain.model.entity#DomainEntity",
+        "eventsourcing.domain.model.domainentity#DomainEntity",
     ],
 )
 def test_an_originator_topic_of_another_entity_is_refused(

@@ -157,7 +157,7 @@ def test_a_failing_predicate_is_a_failing_subscriber() -> None:
     assert seen == [Happened()]
 
 
-def test_a_subscriber_may_publish_in_turn() -> None:
+def test_what_a_subscriber_publishes_in_turn_comes_afterwards_for_all() -> None:
     seen: list[DomainEvent] = []
 
     def react(event: DomainEvent) -> None:
@@ -167,7 +167,7 @@ def test_a_subscriber_may_publish_in_turn() -> None:
     with subscribed(react, seen.append):
         publish(Happened(number=1))
 
-    assert seen == [Other(number=1), Happened(number=1)]
+    assert seen == [Happened(number=1), Other(number=1)]
 
 
 def test_a_subscription_made_while_publishing_begins_with_the_next_publish() -> None:

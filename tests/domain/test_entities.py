@@ -160,7 +160,7 @@ def test_change_attribute_goes_through_a_setter() -> None:
         "pending_events",
         "initial",
         "_age",
-        "_id",
+        "_es_id",
         "__class__",
         "greet",
         "save",

@@ -9,12 +9,12 @@ import pytest
 
 from eventsourcing.domain.model import events
 from eventsourcing.domain.model.aggregate import AggregateRoot
+from eventsourcing.domain.model.domainentity import entity_classes
 from eventsourcing.domain.model.entity import (
     DomainEntity,
     TimestampedEntity,
     TimestampedVersionedEntity,
     VersionedEntity,
-    entity_classes,
 )
 from eventsourcing.domain.model.events import event_classes
 from eventsourcing.exceptions import EventFieldError, ProgrammingError, TopicResolutionError

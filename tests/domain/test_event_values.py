@@ -160,7 +160,7 @@ def test_the_repr_reads_like_the_constructor() -> None:
 
 
 def test_the_repr_of_a_nested_event_says_of_what_it_is() -> None:
-    event = Basket.create(items=[])._pending[0]
+    event = Basket.create(items=[])._es_pending[0]
 
     assert repr(event).startswith("Basket.Created(originator_id=UUID('")
 

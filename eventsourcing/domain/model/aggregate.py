@@ -45,7 +45,7 @@ class AggregateRoot(TimestampedVersionedEntity):
     @property
     def pending_events(self) -> tuple[DomainEvent, ...]:
         """What has happened since the last save, in order."""
-        return tuple(self._pending)
+        return tuple(self._es_pending)
 
     def save(self) -> None:
         """Stores all pending events in one transaction, then tells the subscribers.
@@ -65,9 +65,9 @@ class AggregateRoot(TimestampedVersionedEntity):
         After any error but the last one nothing is stored (with ``OutcomeUnknown``: perhaps),
         and the events are still pending.
         """
-        if not self._pending:
+        if not self._es_pending:
             return
-        store = stores.choose(self._pending, self._home)
+        store = stores.choose(self._es_pending, self._es_home)
         if store is None:
             raise NoApplicationError(
                 f"nobody would store the events of {type(self).__qualname__} {self.id!r}:"
@@ -76,4 +76,4 @@ class AggregateRoot(TimestampedVersionedEntity):
         publish_pending([self], store)
 
     def _emit(self, event: DomainEvent) -> None:
-        self._pending.append(event)
+        self._es_pending.append(event)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -15,6 +17,7 @@ Handler = Callable[[Any], object]
 Predicate = Callable[[Any], bool]
 
 _lock = lock_that_survives_fork()
+_thread = threading.local()
 _subscriptions: tuple[tuple[Predicate | None, Handler], ...] = ()
 
 
@@ -42,26 +45,42 @@ def unsubscribe(handler: Handler, predicate: Predicate | None = None) -> None:
 def notify(events: Iterable[Any]) -> None:
     """Calls the subscribers for each event, without storing any.
 
+    What a subscriber publishes in turn comes after the events that are being published, so
+    that each subscriber sees all events of this thread in the same order.
+
     Raises:
-        SubscriberError: subscribers failed; all were called nevertheless.
+        SubscriberError: subscribers failed; all were called nevertheless. For events that were
+            published by a subscriber it is raised by the outermost call.
     """
-    errors: list[Exception] = []
     if not _subscriptions:
         return
-    for event in events:
-        for predicate, handler in _subscriptions:
-            try:
-                if predicate is None or predicate(event):
-                    handler(event)
-            except Exception as error:
-                error.add_note(f"raised by the subscriber {handler!r} for a {type(event)}")
-                errors.append(error)
+    waiting: deque[Any] | None = getattr(_thread, "waiting", None)
+    if waiting is not None:
+        waiting.extend(events)
+        return
+    _thread.waiting = waiting = deque(events)
+    errors: list[Exception] = []
+    try:
+        while waiting:
+            _call(waiting.popleft(), errors)
+    finally:
+        _thread.waiting = None
     if errors:
         raise SubscriberError(
             f"{len(errors)} subscriber call(s) failed (all were made; what is to be stored is"
             f" stored); first: {errors[0]!r}",
             errors,
         ) from errors[0]
+
+
+def _call(event: Any, errors: list[Exception]) -> None:
+    for predicate, handler in _subscriptions:
+        try:
+            if predicate is None or predicate(event):
+                handler(event)
+        except Exception as error:
+            error.add_note(f"raised by the subscriber {handler!r} for a {type(event)}")
+            errors.append(error)
 
 
 def assert_event_handlers_empty() -> None:

@@ -81,11 +81,14 @@ def unit_of_work(
     unit = UnitOfWork(
         correlation or outer.correlation_id or new_event_id(), causation or outer.causation_id
     )
-    token = _current.set(unit)
+    surrounding = _current.get()
+    _current.set(unit)
     try:
         yield unit
     finally:
-        _current.reset(token)
+        # By value rather than by token: a framework may leave the block from another context
+        # than the one that entered it.
+        _current.set(surrounding)
 
 
 def _checked(value: str | UUID | None) -> str | None:

@@ -6,13 +6,13 @@ import random
 import time
 from collections.abc import Callable
 from functools import singledispatch, wraps
-from inspect import iscoroutinefunction
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from types import FunctionType
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 from eventsourcing.domain.model.entityevents import command
 from eventsourcing.domain.model.events import DomainEvent, subscribe
-from eventsourcing.exceptions import ProgrammingError
+from eventsourcing.exceptions import ConcurrencyError, ProgrammingError, SubscriberError
 
 __all__ = ["attribute", "event", "mutator", "retry", "subscribe_to"]
 
@@ -21,6 +21,9 @@ R = TypeVar("R")
 V = TypeVar("V")
 S = TypeVar("S", covariant=True)
 F = TypeVar("F", bound=Callable[..., Any])
+
+# Functions whose body does not run when they are called.
+_NEVER_RUN = (iscoroutinefunction, isgeneratorfunction, isasyncgenfunction)
 
 
 def event(name: str | type[DomainEvent]) -> Callable[[Callable[P, None]], Callable[P, None]]:
@@ -47,7 +50,7 @@ def event(name: str | type[DomainEvent]) -> Callable[[Callable[P, None]], Callab
         raise ProgrammingError('@event takes the name of an event class, as in @event("Deposited")')
 
     def decorate(body: Callable[P, None]) -> Callable[P, None]:
-        if not isinstance(body, FunctionType) or iscoroutinefunction(body):
+        if not isinstance(body, FunctionType) or any(is_odd(body) for is_odd in _NEVER_RUN):
             raise ProgrammingError("@event goes onto a plain method, below other decorators")
         return command(body, name)
 
@@ -83,7 +86,7 @@ class attribute(Generic[V]):
         return value
 
     def __set__(self, obj: Any, value: V) -> None:
-        if obj._applying is None:
+        if obj._es_applying is None:
             obj.change_attribute(name=self._name, value=value)
         else:
             obj.__dict__[self._name] = value
@@ -147,9 +150,9 @@ def mutator(function: Callable[[Any, Any], S]) -> Mutator[S]:
 
 
 def retry(
-    exceptions: type[Exception] | tuple[type[Exception], ...] = Exception,
-    max_retries: int = 3,
-    wait: float = 0.01,
+    exceptions: type[Exception] | tuple[type[Exception], ...] = ConcurrencyError,
+    max_retries: int = 5,
+    wait: float = 0.05,
 ) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Repeats a command that failed, such as one that lost a race::
 
@@ -163,7 +166,8 @@ def retry(
     seconds ("full jitter", Brooker 2015), so that rivals do not meet again.
 
     Args:
-        exceptions: what to repeat after. Anything else is raised at once.
+        exceptions: what to repeat after. Anything else is raised at once; so is
+            ``SubscriberError``, unless it is named: what it follows is stored.
         max_retries: how often to repeat; 0 for never. Then the last error is raised.
         wait: seconds; 0 for no delay.
 
@@ -185,7 +189,9 @@ def retry(
             for retries in range(max_retries):
                 try:
                     return function(*args, **kwargs)
-                except exceptions:
+                except exceptions as error:
+                    if isinstance(error, SubscriberError) and SubscriberError not in classes:
+                        raise
                     time.sleep(random.uniform(0, wait * 2**retries))  # noqa: S311
             return function(*args, **kwargs)
 

@@ -19,7 +19,7 @@ from eventsourcing.domain.model.eventschema import parameters_of
 from eventsourcing.exceptions import EventFieldError, ProgrammingError
 
 if TYPE_CHECKING:
-    from eventsourcing.domain.model.entity import DomainEntity
+    from eventsourcing.domain.model.domainentity import DomainEntity
 
 __all__ = ["applied", "command", "define_events", "new_event"]
 
@@ -72,7 +72,7 @@ def command(body: FunctionType, event: str | type[DomainEvent]) -> Callable[...,
 
     @wraps(body)
     def method(self: Any, /, *args: Any, **kwargs: Any) -> None:
-        if self._applying is not None:
+        if self._es_applying is not None:
             # Called by another event's body, as an overriding method calls super(): part of
             # that event.
             body(self, *args, **kwargs)
@@ -121,10 +121,10 @@ def applied(change: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 
     @wraps(change)
     def mutate(self: Any, obj: Any) -> Any:
-        if obj is not None and obj._applying is not None:
-            if obj._applying is not self:
+        if obj is not None and obj._es_applying is not None:
+            if obj._es_applying is not self:
                 raise ProgrammingError(
-                    f"{type(obj._applying).__qualname__} is being applied, and cannot apply a"
+                    f"{type(obj._es_applying).__qualname__} is being applied, and cannot apply a"
                     f" {type(self).__qualname__} in turn"
                 )
             change(self, obj)  # an overriding mutate() calls super()
@@ -132,13 +132,13 @@ def applied(change: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
         if obj is None or self._begins:
             obj = self._originator(obj)
         obj._check_follows(self)
-        obj._applying = self
+        obj._es_applying = self
         try:
             change(self, obj)
         finally:
-            obj._applying = None
+            obj._es_applying = None
         obj._count(self)
-        return None if obj._discarded else obj
+        return None if obj._es_discarded else obj
 
     mutate.is_applied = True  # type: ignore[attr-defined]
     return mutate
@@ -160,9 +160,25 @@ def _define_short_style(cls: type[DomainEntity]) -> None:
     """Defines the events of the decorated methods of ``cls``, and of its plain mixins."""
     for base in cls.__mro__:
         for attribute in list(vars(base).values()):
-            short_style = getattr(attribute, "__dict__", {}).get("_short_style")
+            short_style = _short_style_of(attribute)
+            _refuse_wrapped(cls, attribute)
             if short_style is not None and (base is cls or not _has_event(cls, short_style[1])):
                 _define_event_of(cls, *short_style)
+
+
+def _short_style_of(attribute: object) -> Any:
+    return getattr(attribute, "__dict__", {}).get("_short_style")
+
+
+def _refuse_wrapped(cls: type[DomainEntity], attribute: object) -> None:
+    wrapped = [getattr(attribute, name, None) for name in ("fget", "fset", "__func__")]
+    if isinstance(attribute, property | classmethod | staticmethod) and any(
+        map(_short_style_of, wrapped)
+    ):
+        raise ProgrammingError(
+            f"{cls.__qualname__}: @event goes onto a plain method, not onto a"
+            f" {type(attribute).__name__}"
+        )
 
 
 def _has_event(cls: type[DomainEntity], event: str | type[DomainEvent]) -> bool:

@@ -80,6 +80,12 @@ class EventSchema:
             if not _may_be_called(name):
                 raise ProgrammingError(f"{self.name}: a field cannot be called {name!r}")
         self._specs = {field.name: self._compiled(field) for field in self.fields.values()}
+        for field in self.fields.values():
+            if field.default is not _MISSING and not self._specs[field.name].check(field.default):
+                raise ProgrammingError(
+                    f"{self.name}: the default of {field.name!r} is a"
+                    f" {type(field.default).__name__}, not {self._specs[field.name].name}"
+                )
         self._plan = tuple(
             (field, field.name, _plain_type(field.annotation), self._specs[field.name].check)
             for field in self.fields.values()

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from eventsourcing.domain.model.bus import notify
 from eventsourcing.domain.model.stores import Store
+from eventsourcing.exceptions import ProgrammingError
 
 if TYPE_CHECKING:
-    from eventsourcing.domain.model.entity import DomainEntity
+    from eventsourcing.domain.model.domainentity import DomainEntity
     from eventsourcing.domain.model.events import DomainEvent
 
 __all__ = ["publish_pending"]
@@ -20,20 +21,47 @@ def publish_pending(entities: Sequence[DomainEntity], store: Store | None) -> No
 
     If storing fails, all stay pending; if a transaction of the caller's is rolled back, they
     are pending again. Without a store, subscribers alone are told.
+
+    Raises:
+        ProgrammingError: an entity's events are not all there.
     """
-    pending = [(entity, tuple(entity._pending)) for entity in entities]
+    pending = [(entity, tuple(entity._es_pending)) for entity in entities]
+    for entity, its_events in pending:
+        _check_complete(entity, its_events)
     batch = [event for _, its_events in pending for event in its_events]
     if store is not None:
         store.store(batch)
     for entity, its_events in pending:
-        del entity._pending[: len(its_events)]
-        entity._home = store
+        saved = set(map(id, its_events))
+        entity._es_pending = [e for e in entity._es_pending if id(e) not in saved]
+        entity._es_stored = entity._es_version
+        entity._es_home = store
     if store is None:
         notify(batch)
     else:
         store.when_committed(lambda: notify(batch), lambda: _make_pending(pending))
 
 
+def _check_complete(entity: DomainEntity, its_events: Sequence[DomainEvent]) -> None:
+    """Checks that the events lead from what is stored to what the entity is.
+
+    They do not if an interrupt came between the change and its event, or if two threads shared
+    the entity. To store them all the same would leave a gap, and nobody could load it again.
+    """
+    first = entity._es_version - len(its_events)
+    positions = [e.__dict__.get("originator_version") for e in its_events]
+    is_versioned = positions != [None] * len(positions)
+    if is_versioned and (
+        positions != list(range(first, entity._es_version))
+        or entity._es_stored not in (None, first)
+    ):
+        raise ProgrammingError(
+            f"{type(entity).__qualname__} {entity.id!r} has lost an event on the way (an"
+            " interrupt, or two threads at once?): load it again, and repeat the command"
+        )
+
+
 def _make_pending(taken: Sequence[tuple[DomainEntity, tuple[DomainEvent, ...]]]) -> None:
     for entity, its_events in taken:
-        entity._pending[:0] = its_events
+        entity._es_pending[:0] = its_events
+        entity._es_stored = entity._es_version - len(entity._es_pending)

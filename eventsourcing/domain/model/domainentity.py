@@ -1,0 +1,271 @@
+"""The base of all entities. Domain layer; :mod:`.entity` has what applications derive from."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+from uuid import UUID, uuid4
+
+from eventsourcing.domain.model import events, stores
+from eventsourcing.domain.model.entityevents import applied, define_events, new_event
+from eventsourcing.domain.model.events import (
+    DomainEvent,
+    EventWithOriginatorID,
+    quick_event,
+    twin_of,
+)
+from eventsourcing.domain.model.saving import publish_pending
+from eventsourcing.exceptions import (
+    EntityIsDiscarded,
+    EventFieldError,
+    MismatchedEventError,
+    OriginatorIDError,
+    OriginatorVersionError,
+    ProgrammingError,
+)
+from eventsourcing.utils.ids import check_id
+from eventsourcing.utils.topic import TopicRegistry, get_topic
+
+__all__ = ["DomainEntity", "entity_classes"]
+
+entity_classes: TopicRegistry[DomainEntity] = TopicRegistry("entity")
+"""Every entity class of this process, by topic."""
+
+
+class DomainEntity:
+    """An entity with an id. Its events carry the id, and no position."""
+
+    __topic__: ClassVar[str]
+    _init_parameters: ClassVar[tuple[str, ...]] = ()
+
+    _es_id: UUID | str | int
+    _es_home: stores.Store | None = None
+    _es_pending: list[DomainEvent]
+    _es_version: int = 0
+    _es_stored: int | None = None  # at which version the store has it, if that is known
+    _es_discarded: bool = False
+    _es_applying: DomainEvent | None = None
+
+    class Event(EventWithOriginatorID):
+        """Something that happened to the entity."""
+
+        _free_form = True
+        _begins: ClassVar[bool] = False
+        _of_class: ClassVar[type[DomainEntity] | None] = None
+
+        def __init_subclass__(cls, topic: str | None = None, **kwargs: Any) -> None:
+            super().__init_subclass__(topic=topic, **kwargs)
+            if not hasattr(cls.mutate, "is_applied"):  # its own, or that of a mixin
+                cls.mutate = applied(cls.mutate)  # type: ignore[method-assign]
+
+        def _originator(self, obj: DomainEntity | None) -> DomainEntity:
+            raise OriginatorVersionError(
+                f"a {type(self).__qualname__} cannot be the first event of an entity, nor follow"
+                " its end"
+            )
+
+        @applied
+        def mutate(self, obj: Any, /) -> Any:
+            """Changes the entity. Override it; there is nothing to call or return.
+
+            Args:
+                obj: the entity; None for a ``Created``, which makes it.
+
+            Returns:
+                The entity, or None once it is discarded.
+
+            Raises:
+                OriginatorIDError, OriginatorVersionError: the event does not follow the
+                    entity, which is unchanged.
+                EntityIsDiscarded: the entity takes no more events.
+            """
+
+    class Created(Event, events.Created):
+        """The entity came into being. Its further fields are the parameters of the entity's
+        constructor.
+        """
+
+        _begins = True
+        originator_topic: str
+
+        def _originator(self, obj: DomainEntity | None) -> DomainEntity:
+            if obj is not None:
+                raise OriginatorVersionError(
+                    f"{type(obj).__qualname__} {obj._es_id!r} exists already"
+                )
+            cls = self._of_class
+            if cls is None or get_topic(cls) != self.originator_topic:
+                cls = entity_classes.resolve(self.originator_topic)
+            obj = cls.__new__(cls)
+            obj._begin(self)
+            obj._check_follows(self)
+            obj._es_applying = self
+            try:
+                state = self.__dict__
+                names = cls._init_parameters
+                cls.__init__(obj, **{name: state[name] for name in names if name in state})
+            finally:
+                obj._es_applying = None
+            return obj
+
+    class AttributeChanged(Event, events.AttributeChanged):
+        """An attribute of the entity was given a new value."""
+
+        def mutate(self, obj: Any, /) -> Any:
+            """Sets the attribute."""
+            obj._set_attribute(self.name, self.value)
+
+    class Discarded(Event, events.Discarded):
+        """The entity came to its end."""
+
+        def mutate(self, obj: Any, /) -> Any:
+            """Has the entity refuse all further events."""
+            obj._es_discarded = True
+
+    def __init_subclass__(cls, topic: str | None = None, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if topic is not None:
+            cls.__topic__ = topic
+        entity_classes.register(cls)
+        define_events(cls)
+
+    def __init__(self, **kwargs: Any) -> None:
+        if "_es_id" not in self.__dict__:
+            name = type(self).__qualname__
+            raise ProgrammingError(f"make it with {name}.create(...), not with {name}(...)")
+        if kwargs:
+            raise EventFieldError(
+                f"{type(self).__qualname__}: unknown field {next(iter(kwargs))!r}"
+            )
+
+    @classmethod
+    def create(cls, id: UUID | str | int | None = None, **kwargs: Any) -> Self:
+        """Creates a new entity.
+
+        Args:
+            id: a UUID, a printable string of 1 to 255 characters without surrounding white
+                space, or a 64-bit int; a new random UUID by default.
+            kwargs: the fields of the class's ``Created`` event, which are the parameters of
+                its constructor.
+
+        Raises:
+            InvalidOriginatorID: the id is none of these.
+            EventFieldError: a field is missing, unknown, or of a wrong type.
+        """
+        originator_id = uuid4() if id is None else check_id(id)
+        position = cls._place(originator_id, 0)
+        position["originator_topic"] = get_topic(cls)
+        event = quick_event(cls.Created, position, kwargs)
+        if event is None:
+            event = new_event(cls.Created, position, kwargs)
+        obj: Self = twin_of(event).mutate(None)
+        obj._es_home, obj._es_stored = stores.innermost([event]), 0
+        obj._emit(event)
+        return obj
+
+    @property
+    def id(self) -> Any:
+        """The id that was given, or the UUID that was generated, when the entity was created."""
+        return self._es_id
+
+    def change_attribute(self, name: str, value: Any) -> None:
+        """Sets an attribute by an ``AttributeChanged`` event."""
+        self._trigger(self.AttributeChanged, name=name, value=value)
+
+    def discard(self) -> None:
+        """Ends the entity's life: it takes no further events, and no repository has it."""
+        self._trigger(self.Discarded)
+
+    def _trigger(self, event_class: type[DomainEvent], /, **kwargs: Any) -> None:
+        """Makes an event, changes this entity by it, and emits it. For command methods.
+
+        Args:
+            event_class: what happened.
+            kwargs: its fields, without those that say where in the stream it stands.
+
+        Raises:
+            EventFieldError: a field is missing, unknown, or of a wrong type.
+            EntityIsDiscarded: the entity has been discarded.
+            ProgrammingError: called while an event is being applied, or with a class that is
+                not one of an entity's events.
+        """
+        self._trigger_event(event_class, kwargs)
+
+    def _trigger_event(self, event_class: type[DomainEvent], values: dict[str, Any]) -> None:
+        if self._es_discarded:
+            raise _is_discarded(self)
+        if self._es_applying is not None:
+            raise ProgrammingError(
+                f"{type(self._es_applying).__qualname__} is being applied: what an event does must"
+                " not trigger another event, or each replay would trigger it again"
+            )
+        position = self._place(self._es_id, self._es_version)
+        event = quick_event(event_class, position, values)
+        if event is None:
+            event = new_event(event_class, position, values)
+            twin_of(event).mutate(self)
+        else:
+            event.mutate(self)
+        self._emit(event)
+
+    # -- what versions and time stamps add to
+
+    @staticmethod
+    def _place(originator_id: UUID | str | int, version: int) -> dict[str, Any]:
+        """Returns the fields of an event that say where and when it happens."""
+        return {"originator_id": originator_id}
+
+    def _begin(self, event: Any) -> None:
+        self._es_id = event.originator_id
+        self._es_pending = []
+
+    def _check_follows(self, event: Any) -> None:
+        if self._es_discarded:
+            raise _is_discarded(self)
+        if event.originator_id is not self._es_id and event.originator_id != self._es_id:
+            raise OriginatorIDError(
+                f"{type(event).__qualname__} is of {event.originator_id!r}, not of {self._es_id!r}"
+            )
+        owner = event._of_class
+        if owner is not None and not isinstance(self, owner):
+            raise MismatchedEventError(
+                f"{type(event).__qualname__} is an event of {owner.__qualname__}, and"
+                f" {self._es_id!r} is a {type(self).__qualname__}"
+            )
+
+    def _count(self, event: Any) -> None:
+        pass
+
+    def _loaded(self, home: stores.Store | None) -> None:
+        """Is told by a repository where the entity comes from."""
+        self._es_home, self._es_stored = home, self._es_version
+
+    def _emit(self, event: DomainEvent) -> None:
+        self._es_pending.append(event)
+        publish_pending([self], stores.choose(self._es_pending, self._es_home))
+
+    def _set_attribute(self, name: str, value: Any) -> None:
+        found = getattr(type(self), name, None)
+        if not name.isidentifier() or name.startswith("_") or callable(found):
+            raise ProgrammingError(f"{name!r} is no attribute that an event can change")
+        if isinstance(found, property) and found.fset is None:
+            raise ProgrammingError(f"{name!r} of {type(self).__qualname__} is read-only")
+        setattr(self, name, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy has pending events of its own, and belongs to no application yet. To save both
+        # stores each event once: an event is known by its id.
+        return {**self.__dict__, "_es_pending": list(self._es_pending), "_es_home": None}
+
+    def __repr__(self) -> str:
+        state = {"id": self._es_id}
+        for name, value in self.__dict__.items():
+            if not name.startswith("_"):
+                state[name] = value
+        return f"{type(self).__qualname__}({', '.join(f'{k}={v!r}' for k, v in state.items())})"
+
+
+entity_classes.register(DomainEntity)
+
+
+def _is_discarded(entity: DomainEntity) -> EntityIsDiscarded:
+    return EntityIsDiscarded(f"{type(entity).__qualname__} {entity._es_id!r} has been discarded")
