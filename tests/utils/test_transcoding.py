@@ -104,6 +104,38 @@ def test_dataclasses_come_back_without_running_their_code() -> None:
     assert back(Checked(1)).value == [1]
 
 
+def test_a_row_runs_no_constructor_but_what_python_calls_by_itself() -> None:
+    ran: list[str] = []
+
+    @dataclass
+    class Recording:
+        number: int
+
+        def __new__(cls, *args: Any) -> "Recording":
+            ran.append("__new__")
+            return object.__new__(cls)
+
+        def __post_init__(self) -> None:
+            ran.append("__post_init__")
+
+        def __hash__(self) -> int:
+            ran.append("__hash__")
+            return 1
+
+        def __eq__(self, other: object) -> bool:
+            ran.append("__eq__")
+            return False
+
+    one, two = encode_value(Recording(1)), encode_value(Recording(2))
+    ran.clear()
+
+    decode_value([one, two])
+    assert ran == []
+
+    decode_value({"$set": [one, two]})
+    assert set(ran) == {"__hash__", "__eq__"}
+
+
 def test_a_dataclass_keeps_fields_that_init_does_not_take() -> None:
     @dataclass
     class Counter:
