@@ -1,5 +1,8 @@
-"""No Python in the README or the documentation escapes being run, and none leaves anything open."""
+"""What the documentation promises: its Python is run, all of it, and the names that it calls public
+are there.
+"""
 
+import importlib
 import os
 import re
 import shutil
@@ -73,3 +76,15 @@ def test_a_page_that_forgets_to_close_fails_and_no_other(tmp_path: Path) -> None
 
     assert re.findall(r"^ERROR (\S+)", done.stdout, re.MULTILINE) == ["docs/a.md::line:7,column:1"]
     assert "3 passed, 1 error" in done.stdout
+
+
+PUBLIC = re.findall(
+    r"^\| `([\w.]+)` \| (`.*`) \|$", (ROOT / "docs/reference/api.md").read_text(), re.MULTILINE
+)
+
+
+@pytest.mark.parametrize(("module", "names"), PUBLIC, ids=[module for module, _ in PUBLIC])
+def test_the_public_names_are_those_of_their_modules(module: str, names: str) -> None:
+    exported = importlib.import_module(f"eventsourcing.{module}").__all__
+
+    assert set(re.findall(r"\w+", names)) - set(exported) == set()
