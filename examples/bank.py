@@ -61,34 +61,34 @@ class Bank(SimpleApplication):
 
 
 def work(bank: Bank) -> None:
-    title("Ann and Bob open accounts")
+    print("\nAnn and Bob open accounts")
     with unit_of_work("opening"):  # stored with every event as its correlation id
         bank.open_account("A-1", "Ann", Decimal("100.00"))
         bank.open_account("B-2", "Bob", Decimal("20.00"))
-    title("Ann sends Bob 30.00: one transaction for both accounts")
+    print("\nAnn sends Bob 30.00: one transaction for both accounts")
     with unit_of_work("transfer-1"):
         bank.transfer("A-1", "B-2", Decimal("30.00"))
-    title("Ann sends Bob 500.00")
+    print("\nAnn sends Bob 500.00")
     try:
         bank.transfer("A-1", "B-2", Decimal("500.00"))
     except InsufficientFunds as error:
         print(f"  not possible, and nothing is stored: {error}")
-    title("Ann pays her rent, and a rival is quicker")
+    print("\nAnn pays her rent, and a rival is quicker")
     with unit_of_work("rent"):
-        pay_rent(bank, rivals=iter([Decimal("5.00")]))
+        pay_rent(bank, gifts=iter([Decimal("5.00")]))
 
 
 @retry(ConcurrencyError, max_retries=3)
-def pay_rent(bank: Bank, rivals: Iterator[Decimal]) -> None:
+def pay_rent(bank: Bank, gifts: Iterator[Decimal]) -> None:
     account = bank.account("A-1")  # afresh in each attempt
     print(f"  loaded the account at version {account.version}")
-    for amount in rivals:  # somebody else loads, changes and saves the account meanwhile
+    account.withdraw(Decimal("60.00"))
+    for gift in gifts:  # somebody else loads, changes and saves the account meanwhile
         rival = bank.account("A-1")
         with unit_of_work("gift"):
-            rival.deposit(amount)
+            rival.deposit(gift)
         bank.save(rival)
-        print(f"  a rival stores a deposit of {amount} first")
-    account.withdraw(Decimal("60.00"))
+        print(f"  a rival stores a deposit of {gift} first")
     try:
         bank.save(account)
     except ConcurrencyError as error:
@@ -100,11 +100,11 @@ def pay_rent(bank: Bank, rivals: Iterator[Decimal]) -> None:
 def show(bank: Bank) -> None:
     for number in ("A-1", "B-2"):
         account = bank.account(number)
-        title(f"{number}: {account.owner} has {account.balance}")
+        print(f"\n{number}: {account.owner} has {account.balance}")
         print(f"  {'version':7}  {'time (UTC)':19}  {'event':9}   amount  balance  correlation id")
         replayed: Any = None
-        events: Iterator[Any] = bank.event_store.get_domain_events(number)
-        for happened in events:
+        happened: Any
+        for happened in bank.event_store.get_domain_events(number):
             replayed = happened.mutate(replayed)  # nothing else happens when it is loaded
             print(
                 f"  {happened.originator_version:7}  {happened.timestamp:%Y-%m-%d %H:%M:%S}"
@@ -113,24 +113,20 @@ def show(bank: Bank) -> None:
             )
 
 
-def title(text: str) -> None:
-    print(f"\n{text}")
-
-
 def main(arguments: list[str]) -> None:
-    if arguments:
-        file, is_new = Path(arguments[0]), not Path(arguments[0]).exists()
-    else:
-        file, is_new = Path(tempfile.mkdtemp(prefix="bank-")) / "bank.db", True
-    with Bank(uri=f"sqlite:///{file}") as bank:
+    with tempfile.TemporaryDirectory(prefix="bank-") as folder:  # nothing is left of it
+        file = Path(*arguments or (folder, "bank.db"))
+        is_new = not file.exists()
+        with Bank(uri=f"sqlite:///{file}") as bank:
+            if is_new:
+                print(f"A new bank in {file}")
+                work(bank)
+            show(bank)
         if is_new:
-            print(f"A new bank in {file}")
-            work(bank)
-        show(bank)
-    if is_new:
-        title("The bank is closed. A new process opens the file, and replays the events.")
-        sys.stdout.flush()
-        subprocess.run([sys.executable, "-m", "examples.bank", str(file)], check=True)  # noqa: S603
+            print("\nThe bank is closed. A new process opens the file, and replays the events.")
+            sys.stdout.flush()
+            command = [sys.executable, "-m", "examples.bank", str(file)]
+            subprocess.run(command, check=True)  # noqa: S603
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The program of ``make demo``, run as a newcomer runs it."""
 
+import os
 import re
 import subprocess
 import sys
@@ -10,9 +11,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def run(file: Path) -> str:
-    command = [sys.executable, "-W", "error", "-m", "examples.bank", str(file)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+def run(*arguments: Path, **environment: str) -> str:
+    command = [sys.executable, "-W", "error", "-m", "examples.bank", *map(str, arguments)]
+    env = os.environ | environment
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
@@ -82,3 +84,10 @@ def test_run_again_it_shows_the_bank_and_changes_nothing(output: str, file: Path
 
     assert rows(again) == HISTORY
     assert "A new bank" not in again
+
+
+def test_without_a_file_it_leaves_nothing_behind(tmp_path: Path) -> None:
+    output = run(TMPDIR=str(tmp_path))
+
+    assert rows(output) == HISTORY * 2
+    assert list(tmp_path.iterdir()) == []
