@@ -1,4 +1,7 @@
-"""A bank that keeps its state as events in a SQLite file: ``make demo``."""
+"""A bank that keeps its state as events in a SQLite file: ``make demo``.
+
+``python -m examples.bank bank.db`` keeps the file, too.
+"""
 
 from __future__ import annotations
 
