@@ -90,6 +90,8 @@ class SequencedItemMapper:
     def extra_values(self, event: DomainEvent) -> tuple[Any, ...]:
         """Returns the values of the item's fields after the fourth, in their order."""
         context = event.context
+        if self.extra_fields == _CONTEXT_FIELDS:
+            return context
         return tuple(
             getattr(context if name in _CONTEXT_FIELDS else event, name, None)
             for name in self.extra_fields

@@ -62,6 +62,7 @@ class Statements:
         implementations = [column.type.dialect_impl(self._dialect) for column in self._columns]
         self._binds = [impl.bind_processor(self._dialect) for impl in implementations]
         self._results = [impl.result_processor(self._dialect, None) for impl in implementations]
+        self._has_other_binds = any(self._binds[1:])
         self._takes_columns = driver.takes_columns
         self._one = self._compiled(driver.insert_one(table, self._columns))
         self._many = self._compiled(driver.insert_many(table, self._columns))
@@ -69,15 +70,20 @@ class Statements:
 
     def write(self, items: Sequence[Row]) -> Write:
         """Returns what inserts the items in their order, as one statement if the dialect can."""
-        rows = [
-            tuple([v if p is None else p(v) for p, v in zip(self._binds, item, strict=True)])
-            for item in items
-        ]
+        rows = list(map(self._row, items))
         if len(rows) == 1:
             return Write(self._one, rows[0])
         if self._takes_columns:
             return Write(self._many, tuple(map(list, zip(*rows, strict=True))))
         return Write(self._many, rows, many=True)
+
+    def _row(self, item: Row) -> Row:
+        bind_id = self._binds[0]
+        key = item[0] if bind_id is None else bind_id(item[0])
+        if not self._has_other_binds:
+            return (key, *item[1:])
+        others = zip(self._binds[1:], item[1:], strict=True)
+        return (key, *[v if bind is None else bind(v) for bind, v in others])
 
     def read(self, sequence_id: object, bounds: Bounds, limit: int) -> tuple[str, Row]:
         """Returns the SQL and parameters that select at most ``limit`` items of a sequence.
