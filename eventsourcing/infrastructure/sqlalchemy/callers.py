@@ -62,26 +62,28 @@ class CallersTransaction:
 
     def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Any]:
         """See :class:`Connections`."""
-        return self._connection().exec_driver_sql(sql, tuple(parameters)).fetchall()
+        with self._unless_broken() as connection:
+            return connection.exec_driver_sql(sql, tuple(parameters)).fetchall()
 
     def execute(self, write: Write) -> None:
         """See :class:`Connections`."""
         self._flush()
-        connection = self._connection()
-        if isinstance(self._given, Connection):
-            AfterConnectionCommit.of(connection)
-        self._check(connection, write)
-        with self._savepoint(connection):
-            if write.many and not self._driver.batches:
-                for row in write.parameters:
-                    connection.exec_driver_sql(write.sql, row)
-            else:
-                connection.exec_driver_sql(write.sql, write.parameters)
+        with self._unless_broken() as connection:
+            if isinstance(self._given, Connection):
+                AfterConnectionCommit.of(connection)
+            self._check(connection, write)
+            with self._savepoint(connection):
+                if write.many and not self._driver.batches:
+                    for row in write.parameters:
+                        connection.exec_driver_sql(write.sql, row)
+                else:
+                    connection.exec_driver_sql(write.sql, write.parameters)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """See :class:`Connections`."""
-        yield self._connection()
+        with self._unless_broken() as connection:
+            yield connection
 
     @contextmanager
     def ddl(self) -> Iterator[Connection]:
@@ -113,6 +115,19 @@ class CallersTransaction:
     def _connection(self) -> Connection:
         return self._given if isinstance(self._given, Connection) else self._given.connection()
 
+    @contextmanager
+    def _unless_broken(self) -> Iterator[Connection]:
+        """Gives the connection. If something breaks it, as an interrupt between a request and its
+        answer does, SQLAlchemy refuses its further use until the caller's rollback.
+        """
+        connection = self._connection()
+        try:
+            yield connection
+        except BaseException as error:
+            if self._translate.is_breaking(error) and not connection.invalidated:
+                connection.invalidate(error)
+            raise
+
     def _flush(self) -> None:
         if isinstance(self._given, Connection):
             return
@@ -137,6 +152,8 @@ class CallersTransaction:
         try:
             yield
         except BaseException as error:
+            if self._translate.is_breaking(error):
+                raise
             try:
                 savepoint.rollback()
             except SQLAlchemyError:

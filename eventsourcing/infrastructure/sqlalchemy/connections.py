@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Protocol, TypeVar
-from weakref import WeakKeyDictionary
 
 from sqlalchemy import Connection, Dialect, Engine
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import Pool, StaticPool
 
-from eventsourcing.exceptions import DatabaseUnavailable, ProgrammingError
+from eventsourcing.exceptions import DatabaseUnavailable
 from eventsourcing.infrastructure.sqlalchemy.driver import Driver
 from eventsourcing.infrastructure.sqlalchemy.errors import Translator
 from eventsourcing.infrastructure.sqlalchemy.forks import ForkGate, watch_forks
 from eventsourcing.infrastructure.sqlalchemy.statements import Write
 
-__all__ = ["Connections", "GivenEngine", "OwnEngine"]
+__all__ = ["Connections", "OwnEngine"]
 
 T = TypeVar("T")
 
@@ -68,7 +67,6 @@ class Connections(Protocol):
 
 
 _inherited: list[Pool] = []  # for ever: to be collected would close the parent's connections
-_gates: WeakKeyDictionary[Pool, ForkGate] = WeakKeyDictionary()
 
 
 class OwnEngine:
@@ -88,10 +86,11 @@ class OwnEngine:
         self._driver = driver
         self._translate = translate
         self._is_memory = is_memory
+        self._is_only_one = is_memory or isinstance(engine.pool, StaticPool)
         self._is_closed = False
         self._autocommit = engine
         self._lock = threading.Lock()
-        self._gate = ForkGate() if driver.takes_turns else nullcontext()
+        self._gate = ForkGate()
         watch_forks(self)
 
     @property
@@ -132,10 +131,21 @@ class OwnEngine:
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """See :class:`Connections`."""
-        with self._gate:
+        with self._gate.lock:
             self._check_free()
-            with self._autocommit.connect() as connection:
-                yield connection
+            pool = self.engine.pool
+            try:
+                with self._autocommit.connect() as connection:
+                    self._driver.clear(connection.connection.dbapi_connection)
+                    try:
+                        yield connection
+                    except BaseException as error:
+                        if self._translate.is_breaking(error):
+                            connection.invalidate(error)
+                        raise
+            except BaseException as error:
+                self._recover(pool, error)
+                raise
 
     @contextmanager
     def ddl(self) -> Iterator[Connection]:
@@ -145,9 +155,10 @@ class OwnEngine:
             try:
                 yield connection
                 connection.exec_driver_sql("COMMIT")
-            except BaseException:
-                with suppress(Exception):
-                    connection.exec_driver_sql("ROLLBACK")
+            except BaseException as error:
+                if not self._translate.is_breaking(error):
+                    with suppress(SQLAlchemyError):
+                        connection.exec_driver_sql("ROLLBACK")
                 raise
 
     def when_committed(
@@ -162,18 +173,19 @@ class OwnEngine:
         self.engine.dispose()
 
     def _use(self, work: Callable[[Any], T]) -> T:
-        with self._gate:
-            pool, connection = self._take()
+        with self._gate.lock:
+            pool, lent = self.engine.pool, None
             try:
-                return self._on_cursor(self._dbapi(connection), work)
+                pool, lent = self._take()
+                result = self._on_cursor(lent, work)
+                lent.close()
+                return result
             except BaseException as error:
-                if self._is_broken(error):
-                    connection.invalidate()
-                if self._translate.class_of(error) is DatabaseUnavailable:
-                    self._give_up(pool)
+                self._recover(pool, error)
+                if lent is not None:
+                    lent.close()
                 raise
             finally:
-                connection.close()
                 if self._is_closed or pool is not self.engine.pool:
                     pool.dispose()  # it was given up while its connection was in use
 
@@ -185,32 +197,48 @@ class OwnEngine:
         except Exception as error:
             self._translate.raise_for(error)
 
-    def _dbapi(self, connection: Any) -> Any:
-        return connection
+    def _dbapi(self, lent: Any) -> Any:
+        return lent.dbapi_connection
 
     def _check_free(self) -> None:
         """Raises ProgrammingError if a connection cannot be used now."""
 
-    def _on_cursor(self, connection: Any, work: Callable[[Any], T]) -> T:
-        """Does the work, and never leaves the connection in the middle of something."""
+    def _on_cursor(self, lent: Any, work: Callable[[Any], T]) -> T:
+        """Does the work, and never leaves a connection to others in the middle of something."""
+        connection = self._dbapi(lent)
+        self._driver.clear(connection)
         cursor = connection.cursor()
         try:
-            return work(cursor)
-        except BaseException as error:
-            if not self._is_broken(error):
-                connection.rollback()
-            raise
-        finally:
+            result = work(cursor)
             cursor.close()
+            return result
+        except BaseException as error:
+            is_clean = False
+            try:
+                is_clean = not self._translate.is_breaking(error) and self._undo(connection, cursor)
+            finally:
+                if not (is_clean or self._is_memory):
+                    lent.invalidate()
+            raise
 
-    def _is_broken(self, error: BaseException) -> bool:
-        """Whether the connection is of no use any more, or in the middle of an answer."""
-        if self._driver.takes_turns:
-            return False  # SQLite's calls end before Python takes notice of an interrupt
-        return (
-            not isinstance(error, Exception)
-            or self._translate.class_of(error) is DatabaseUnavailable
-        )
+    def _undo(self, connection: Any, cursor: Any) -> bool:
+        """Rolls back, and tells whether that succeeded. An interrupt is raised."""
+        try:
+            cursor.close()
+            connection.rollback()
+        except Exception as error:
+            if self._translate.is_foreign(error):
+                raise
+            return False
+        return True
+
+    def _recover(self, pool: Pool, error: BaseException) -> None:
+        """Gives up a pool that has lost the server; or in which, after an interrupt, a connection
+        may count as lent for ever.
+        """
+        is_interrupt = self._translate.is_foreign(error) and not self._is_only_one
+        if is_interrupt or self._translate.class_of(error) is DatabaseUnavailable:
+            self._give_up(pool)
 
     def _give_up(self, pool: Pool) -> None:
         """Drops all connections of a pool: if one has lost the server, the others have too."""
@@ -221,75 +249,19 @@ class OwnEngine:
 
     def before_fork(self) -> None:
         """See :class:`Forkable`."""
-        if isinstance(self._gate, ForkGate):
+        if self._driver.takes_turns:
             self._gate.shut()
-            if not (self._is_memory or isinstance(self.engine.pool, StaticPool)):
+            if not self._is_only_one:
                 self.engine.dispose()
 
     def after_fork_in_parent(self) -> None:
         """See :class:`Forkable`."""
-        if isinstance(self._gate, ForkGate):
-            self._gate.open()
+        self._gate.open()
 
     def after_fork_in_child(self) -> None:
         """See :class:`Forkable`. A database in memory is the child's own copy."""
         self._lock = threading.Lock()
-        if isinstance(self._gate, ForkGate):
-            self._gate.reset()
+        self._gate.reset()
         if not self._is_memory:
             _inherited.append(self.engine.pool)
             self.engine.dispose(close=False)
-
-
-class GivenEngine(OwnEngine):
-    """Takes connections from the pool of somebody else's engine, whose settings hold.
-
-    They go back as they came. The engine is not disposed of in the end; when its connections
-    are found to be lost they are dropped from its pool, as SQLAlchemy does it too.
-    """
-
-    def __init__(
-        self, engine: Engine, driver: Driver, translate: Translator, is_memory: bool
-    ) -> None:
-        super().__init__(engine, driver, translate, is_memory)
-        self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
-        if isinstance(engine.pool, StaticPool):
-            # It lends one connection to all threads at once.
-            self._gate = _gates.setdefault(engine.pool, ForkGate(is_narrow=True))
-
-    def close(self) -> None:
-        """See :class:`Connections`. The engine is left as it is."""
-
-    def _take(self) -> tuple[Pool, Any]:
-        pool = self.engine.pool
-        try:
-            self._check_free()
-            try:
-                return pool, self._autocommit.connect()
-            except Exception as error:
-                # To set autocommit mode may be what finds a pooled connection lost.
-                is_lost = self._translate.class_of(error) is DatabaseUnavailable
-                if not is_lost or isinstance(error, PoolTimeout):
-                    raise
-                self._give_up(pool)
-                pool = self.engine.pool
-                return pool, self._autocommit.connect()
-        except Exception as error:
-            self._translate.raise_for(error)
-
-    def _dbapi(self, connection: Any) -> Any:
-        return connection.connection
-
-    def _check_free(self) -> None:
-        """Refuses the only connection while somebody has a transaction open on it: to set
-        autocommit mode would commit that.
-        """
-        pool: Any = self.engine.pool
-        if not isinstance(pool, StaticPool):
-            return
-        # not checked out: to give it back would roll it back
-        if getattr(pool.connection.dbapi_connection, "in_transaction", False):
-            raise ProgrammingError(
-                "the engine has one connection for all, and a transaction is open on it:"
-                " commit that first, or give the session instead of the engine"
-            )

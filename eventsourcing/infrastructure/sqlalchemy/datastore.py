@@ -22,15 +22,12 @@ from eventsourcing.exceptions import (
     SequencedItemConflict,
     TransactionConflict,
 )
-from eventsourcing.infrastructure.sqlalchemy.connections import (
-    Connections,
-    GivenEngine,
-    OwnEngine,
-)
+from eventsourcing.infrastructure.sqlalchemy.connections import Connections, OwnEngine
 from eventsourcing.infrastructure.sqlalchemy.driver import Driver
 from eventsourcing.infrastructure.sqlalchemy.drivers import driver_for
 from eventsourcing.infrastructure.sqlalchemy.engines import check_sync, make_engine
 from eventsourcing.infrastructure.sqlalchemy.errors import Translator
+from eventsourcing.infrastructure.sqlalchemy.givenengine import GivenEngine
 from eventsourcing.infrastructure.sqlalchemy.statements import Write
 
 if TYPE_CHECKING:

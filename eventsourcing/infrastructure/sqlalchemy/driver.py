@@ -81,6 +81,9 @@ class Driver:
     def on_connect(self, connection: Any, settings: SQLAlchemySettings) -> None:
         """Prepares a new connection of the library's own."""
 
+    def clear(self, connection: Any) -> None:
+        """Ends a transaction that an interrupt has left open on a connection of the pool."""
+
     def is_autocommit(self, connection: Any) -> bool:
         """Tells whether each statement on the caller's connection commits itself."""
         return False

@@ -41,6 +41,24 @@ class Translator:
             return self._driver.classify(original)
         return None
 
+    def is_foreign(self, error: BaseException) -> bool:
+        """Whether it is neither the database's nor the library's, but came in between: Ctrl-C, or
+        what a signal handler raised, such as a job's time limit.
+        """
+        return self.class_of(error) is None and not isinstance(error, EventSourcingError)
+
+    def is_breaking(self, error: BaseException) -> bool:
+        """Whether it may leave its connection of no use, or in the middle of an answer: all does
+        but the database's own answers, and what the library or SQLAlchemy refuses to send.
+        """
+        if self._driver.takes_turns:
+            return False  # SQLite's calls end before Python takes notice of an interrupt
+        original = original_of(error)
+        dbapi: Any = self._dialect.loaded_dbapi
+        if isinstance(original, dbapi.Error):
+            return self._driver.classify(original) is DatabaseUnavailable
+        return not isinstance(original, EventSourcingError | SQLAlchemyError)
+
     def message_of(self, error: BaseException, cls: type[PersistenceError]) -> str:
         """Returns what happened, without values of a row."""
         original = original_of(error)

@@ -15,7 +15,8 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from typing import Protocol
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 __all__ = ["ForkGate", "Forkable", "watch_forks"]
 
@@ -36,47 +37,56 @@ class Forkable(Protocol):
 class ForkGate:
     """Keeps a fork and the use of connections apart.
 
+    A thread is inside while it holds :attr:`lock`, which is its own: so it takes and releases it
+    without a moment at which an interrupt could leave it inside for ever.
+
     Args:
         is_narrow: whether only one thread at a time may be inside.
     """
 
     def __init__(self, is_narrow: bool = False) -> None:
         self._is_narrow = is_narrow
-        self._inside: list[int] = []
         self.reset()
 
     def reset(self) -> None:
         """Forgets all other threads: in a child of a fork they do not exist."""
-        me = threading.get_ident()
-        self._changed = threading.Condition()
-        self._inside = [thread for thread in self._inside if thread == me]
-        self._is_shut = False
+        self._changing = threading.RLock()
+        self._locks: weakref.WeakSet[Any] = weakref.WeakSet()  # those of threads that ended go
+        self._held: list[Any] = []
+        self._mine: Any = threading.local()
+        self._shared = self._new_lock() if self._is_narrow else None
 
-    def __enter__(self) -> None:
-        with self._changed:
-            while self._is_shut or (self._is_narrow and self._inside):
-                self._changed.wait()
-            self._inside.append(threading.get_ident())
-
-    def __exit__(self, *exception: object) -> None:
-        with self._changed:
-            self._inside.remove(threading.get_ident())
-            if self._is_shut or self._is_narrow:
-                self._changed.notify_all()
+    @property
+    def lock(self) -> AbstractContextManager[Any]:
+        """What the current thread has to hold while it is inside. It may take it several times."""
+        if self._shared is not None:
+            return self._shared
+        try:
+            mine: AbstractContextManager[Any] = self._mine.lock
+        except AttributeError:
+            mine = self._mine.lock = self._new_lock()
+        return mine
 
     def shut(self) -> None:
         """Lets nobody in, and waits until all others are out."""
-        me = threading.get_ident()  # a signal handler may fork in the middle of something
-        with self._changed:
-            self._is_shut = True
-            while any(thread != me for thread in self._inside):
-                self._changed.wait()
+        self._hold(self._changing)
+        for lock in list(self._locks):
+            self._hold(lock)  # its own too: a signal handler may fork in the middle of something
 
     def open(self) -> None:
         """Lets everybody in again."""
-        with self._changed:
-            self._is_shut = False
-            self._changed.notify_all()
+        while self._held:
+            self._held.pop().release()
+
+    def _hold(self, lock: Any) -> None:
+        lock.acquire()
+        self._held.append(lock)
+
+    def _new_lock(self) -> AbstractContextManager[Any]:
+        lock = threading.RLock()
+        with self._changing:
+            self._locks.add(lock)
+        return lock
 
 
 _all: weakref.WeakSet[Forkable] = weakref.WeakSet()

@@ -123,6 +123,11 @@ class SQLiteDriver(Driver):
                     raise  # else it can still be read, whatever its mode
         cursor.close()
 
+    def clear(self, connection: Any) -> None:
+        """See :class:`Driver`."""
+        if connection.in_transaction:
+            connection.rollback()
+
     def begin_callers(self, connection: Any) -> None:
         """See :class:`Driver`. The driver begins with the first INSERT, and does not take a
         SAVEPOINT for one: that would be the transaction, and its RELEASE would commit.

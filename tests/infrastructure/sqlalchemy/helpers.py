@@ -89,6 +89,13 @@ def saved_note(app: SimpleApplication, text: str = "first") -> Note:
     return note
 
 
+def checked_out(app: SimpleApplication) -> int:
+    """Return how many connections of the pool are lent."""
+    manager = app.event_store.record_manager
+    pool = manager.datastore.engine.pool  # type: ignore[attr-defined]
+    return int(pool.checkedout())
+
+
 def run(backend: Backend, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
     """Execute one statement over a connection of its own, commit, and return the rows."""
     with closing(backend.connect()) as connection:

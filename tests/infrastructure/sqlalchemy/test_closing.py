@@ -1,11 +1,8 @@
 """Connections: given back whatever happens, and closed in the end."""
 
 import os
-import signal
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -15,10 +12,8 @@ from eventsourcing.exceptions import (
     ApplicationClosedError,
     ConcurrencyError,
     DatabaseUnavailable,
-    LockTimeout,
     PersistenceError,
 )
-from eventsourcing.infrastructure.sqlalchemy.connections import OwnEngine
 from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemySettings
 from eventsourcing.infrastructure.sqlalchemy.driver import Driver
 from eventsourcing.infrastructure.sqlalchemy.drivers import driver_for
@@ -26,7 +21,7 @@ from tests.backends import Backend
 from tests.infrastructure.sqlalchemy.helpers import (
     Note,
     application,
-    engine_of,
+    checked_out,
     eventually,
     in_threads,
     run,
@@ -50,13 +45,6 @@ def sessions(backend: Backend) -> int:
             " WHERE db = database() AND id <> connection_id()"
         )
     return int(run(backend, sql)[0][0])
-
-
-def checked_out(app: SimpleApplication) -> int:
-    """Return how many connections of the pool are lent."""
-    manager = app.event_store.record_manager
-    pool = manager.datastore.engine.pool  # type: ignore[attr-defined]
-    return int(pool.checkedout())
 
 
 def test_a_closed_application_has_no_connection(server_backend: Backend) -> None:
@@ -177,125 +165,3 @@ def test_an_exhausted_pool_is_unavailable_and_keeps_its_connections(
         assert engine.pool is pool
         saved_note(app)
     assert stored(server_backend) == 2
-
-
-class Interrupted:
-    """A cursor on which Ctrl-C is pressed at a certain call, before or after it is made."""
-
-    def __init__(self, cursor: Any, press_at: str, is_after: bool) -> None:
-        self._cursor = cursor
-        self._press_at = press_at
-        self._is_after = is_after
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._cursor, name)
-        if name != self._press_at:
-            return found
-
-        def call(*args: Any) -> Any:
-            if self._is_after:
-                found(*args)
-            raise KeyboardInterrupt
-
-        return call
-
-
-@pytest.mark.parametrize("is_after", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("call", ["execute", "executemany", "fetchall", "close"])
-@pytest.mark.parametrize("is_given", [False, True], ids=["own", "given"])
-def test_an_interrupt_at_any_moment_leaves_no_connection_lent_or_dirty(
-    sql_backend: Backend,
-    monkeypatch: pytest.MonkeyPatch,
-    call: str,
-    is_after: bool,
-    is_given: bool,
-) -> None:
-    original = OwnEngine._on_cursor
-
-    def on_cursor(self: OwnEngine, connection: Any, work: Any) -> Any:
-        def interrupted(cursor: Any) -> Any:
-            return work(Interrupted(cursor, call, is_after))
-
-        if call != "close":
-            return original(self, connection, interrupted)
-        return original(self, Connection(connection), work)
-
-    class Connection:
-        def __init__(self, connection: Any) -> None:
-            self._connection = connection
-
-        def cursor(self) -> Any:
-            return Interrupted(self._connection.cursor(), "close", is_after)
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(self._connection, name)
-
-    small: dict[str, Any] = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 0}
-    with (
-        engine_of(sql_backend, **small) as engine,
-        SimpleApplication(engine=engine) if is_given else application(sql_backend, **small) as app,
-    ):
-        note = saved_note(app)
-        for _ in range(3):
-            note.edit("edited")
-        with monkeypatch.context() as patch:
-            patch.setattr(OwnEngine, "_on_cursor", on_cursor)
-            for action in (lambda: app.save(note), lambda: app.repository.get(note.id, Note)):
-                with suppress(KeyboardInterrupt):
-                    action()
-
-        saved_note(app)
-        assert stored(sql_backend) in (2, 5)  # of the other note all three, or none
-        app.save(note)
-        assert app.repository.get(note.id, Note).version == 4
-        assert checked_out(app) == 0
-    assert stored(sql_backend) == 5
-
-
-@pytest.fixture
-def alarm() -> Iterator[None]:
-    """Turns SIGALRM into an interrupt."""
-
-    def interrupt(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGALRM, interrupt)
-    yield
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    signal.signal(signal.SIGALRM, before)
-
-
-@pytest.mark.usefixtures("alarm")
-def test_a_signal_while_the_server_works_leaves_no_connection_lent(
-    server_backend: Backend,
-) -> None:
-    with (
-        application(server_backend, pool_size=1, max_overflow=0, pool_timeout=0) as app,
-        closing(server_backend.connect()) as other,
-    ):
-        note = saved_note(app)
-        other.cursor().execute(
-            "INSERT INTO stored_events"
-            " (originator_id, originator_version, topic, state, event_id)"
-            f" VALUES ('{note.id}', 1, '', '', '')"
-        )
-        note.edit("second")
-
-        signal.setitimer(signal.ITIMER_REAL, 0.05)
-        with pytest.raises(KeyboardInterrupt):
-            app.save(note)  # waits for the other one
-
-        other.rollback()
-        assert checked_out(app) == 0
-        _save_when_the_server_has_noticed(app, note)
-        assert app.repository.get(note.id, Note).version == 2
-    assert stored(server_backend) == 2
-
-
-def _save_when_the_server_has_noticed(app: SimpleApplication, note: Note) -> None:
-    deadline = time.monotonic() + 30
-    while note.pending_events:
-        try:
-            app.save(note)
-        except LockTimeout:
-            assert time.monotonic() < deadline

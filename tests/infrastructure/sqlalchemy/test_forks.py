@@ -229,7 +229,7 @@ def test_a_fork_waits_for_those_inside_and_keeps_others_out() -> None:
     is_inside, may_leave = threading.Event(), threading.Event()
 
     def first() -> None:
-        with gate:
+        with gate.lock:
             is_inside.set()
             may_leave.wait()
             order.append("first")
@@ -240,14 +240,14 @@ def test_a_fork_waits_for_those_inside_and_keeps_others_out() -> None:
         gate.open()
 
     def second() -> None:
-        with gate:
+        with gate.lock:
             order.append("second")
 
     threads = [threading.Thread(target=work) for work in (first, shut, second)]
     threads[0].start()
     is_inside.wait()
     threads[1].start()
-    eventually(lambda: gate._is_shut)
+    eventually(lambda: bool(gate._held))
     threads[2].start()
     may_leave.set()
     for thread in threads:
@@ -261,11 +261,10 @@ def test_a_fork_from_inside_does_not_wait_for_itself() -> None:
 
     def go_on_in_the_child() -> None:
         gate.reset()
-        gate.__exit__()
-        with gate:
+        with gate.lock:
             pass
 
-    with gate:
+    with gate.lock:
         gate.shut()
         outcome = succeeded(fork(go_on_in_the_child))
         gate.open()
