@@ -1,24 +1,32 @@
 """A stream is read in pages, and between two pages nothing is held."""
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import pytest
 
 from eventsourcing.exceptions import DatabaseUnavailable
 from eventsourcing.infrastructure.eventstore import EventStore
-from eventsourcing.infrastructure.sqlalchemy.manager import PAGE_SIZE, SQLAlchemyRecordManager
+from eventsourcing.infrastructure.sqlalchemy import manager
+from eventsourcing.infrastructure.sqlalchemy.manager import (
+    FIRST_PAGE,
+    LARGEST_PAGE,
+    SQLAlchemyRecordManager,
+)
 from tests.backends import Backend
 from tests.contracts.eventstore import contents, event_store, happened
 from tests.contracts.places import SQLAlchemyPlace
 
+COUNT = FIRST_PAGE + LARGEST_PAGE + 1
+
 
 @pytest.fixture
 def store(sql_backend: Backend) -> Iterator[EventStore]:
-    """An event store with a single connection, and a stream of a little over two pages."""
+    """An event store with a single connection, and a stream of two pages and one event."""
     place = SQLAlchemyPlace(str(sql_backend.uri))
     store = event_store(place, pool_size=1, max_overflow=0, pool_timeout=0)
-    store.store([happened("s", n) for n in range(2 * PAGE_SIZE + 1)])
+    store.store([happened("s", n) for n in range(COUNT)])
     yield store
     store.close()
 
@@ -41,7 +49,7 @@ def pages(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_reads_under_way_hold_no_connection(store: EventStore) -> None:
     one, other = store.get_domain_events("s"), store.get_domain_events("s", is_ascending=False)
-    assert [next(one), next(other)] == [happened("s", 0), happened("s", 2 * PAGE_SIZE)]
+    assert [next(one), next(other)] == [happened("s", 0), happened("s", COUNT - 1)]
     store.store(happened("t", 0))
     assert contents(store, "t") == [happened("t", 0)]
 
@@ -58,15 +66,23 @@ def test_a_connection_that_is_held_would_be_missed(store: EventStore) -> None:
 def test_a_stream_is_fetched_page_by_page(store: EventStore, pages: list[int]) -> None:
     read = store.get_domain_events("s")
     next(read)
-    assert pages == [PAGE_SIZE]
+    assert pages == [FIRST_PAGE]
     list(read)
-    assert pages == [PAGE_SIZE, PAGE_SIZE, 1]
+    assert pages == [FIRST_PAGE, LARGEST_PAGE, 1]
+
+
+def test_large_events_are_fetched_in_smaller_pages(
+    store: EventStore, pages: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manager, "PAGE_BYTES", 1)  # less than one event has
+    list(islice(store.get_domain_events("s"), FIRST_PAGE + 2))
+    assert pages == [FIRST_PAGE, 1, 1]
 
 
 def test_no_more_is_fetched_than_the_limit(store: EventStore, pages: list[int]) -> None:
-    list(store.get_domain_events("s", limit=PAGE_SIZE + 5))
+    list(store.get_domain_events("s", limit=FIRST_PAGE + 5))
     store.get_most_recent_event("s")
-    assert pages == [PAGE_SIZE, 5, 1]
+    assert pages == [FIRST_PAGE, 5, 1]
 
 
 @pytest.mark.parametrize("bounds", [{"limit": 0}, {"gt": 3, "lt": 4}, {"gt": 2**63 - 1}], ids=str)
@@ -80,5 +96,5 @@ def test_what_must_be_empty_is_not_fetched(
 def test_what_is_stored_during_a_read_is_found_on_a_later_page(store: EventStore) -> None:
     read = store.get_domain_events("s")
     next(read)
-    store.store(happened("s", 2 * PAGE_SIZE + 1))
-    assert list(read)[-1] == happened("s", 2 * PAGE_SIZE + 1)
+    store.store(happened("s", COUNT))
+    assert list(read)[-1] == happened("s", COUNT)
