@@ -46,17 +46,20 @@ class EventStore:
         Storing again what is stored already does nothing: an event is known by its id.
 
         Args:
-            events: one event, or several in the order of the feed; of any streams.
+            events: one event, or several in the order of the feed; of any streams. Those of one
+                stream follow each other by one position each.
 
         Raises:
             ConcurrencyError: another event has a position that one of these was to take.
             OutcomeUnknown: the connection was lost, and the outcome could not be found out.
             EncodeError, EventFieldError, InvalidOriginatorID: an event cannot be stored.
             ApplicationClosedError: the record manager has been closed.
-            ProgrammingError: one of them is no event.
+            ProgrammingError: one of them is no event, or does not follow the one before it.
             PersistenceError: the database refused, or could not be reached.
         """
         items: Items = tuple(map(self.mapper.item_from_event, as_events(events)))
+        if len(items) > 1:
+            _check_positions(items)
         while items:
             try:
                 self._record(items)
@@ -86,7 +89,7 @@ class EventStore:
             An iterator, to be used once.
 
         Raises:
-            ProgrammingError: a bound is no int, or the limit is negative.
+            ProgrammingError: a bound is no int, the limit is negative, or the direction no bool.
             InvalidOriginatorID: no stream can have such an id.
             ApplicationClosedError: the record manager has been closed.
             TopicResolutionError, DataIntegrityError: a row cannot be read.
@@ -97,6 +100,10 @@ class EventStore:
                 raise ProgrammingError(f"{name} must be an int, not {type(value).__name__}")
         if limit is not None and limit < 0:
             raise ProgrammingError("limit cannot be negative")
+        if type(is_ascending) is not bool:
+            raise ProgrammingError(
+                f"is_ascending must be a bool, not {type(is_ascending).__name__}"
+            )
         bounds = Bounds(gt, gte, lt, lte, limit, is_ascending)
         return self.mapper.events_from_items(self.record_manager.get_items(originator_id, bounds))
 
@@ -190,6 +197,24 @@ def _first_taken(items: Items, stored: Container[object]) -> tuple[Any, ...] | N
             return item
         before.add(position)
     return None
+
+
+def _check_positions(items: Items) -> None:
+    """Refuses a batch that would leave a gap in a stream, or goes back in it. That it takes a
+    position twice, as two copies of an aggregate do, is a conflict like others.
+    """
+    spans: dict[object, tuple[int, int]] = {}
+    for item in items:
+        stream, position = item[0], item[1]
+        first, last = spans.get(stream, (position, position - 1))
+        if first <= position <= last:
+            return
+        if position != last + 1:
+            raise ProgrammingError(
+                f"a batch has position {position} of the stream {stream!r} after {last}, where"
+                f" {last + 1} has to follow"
+            )
+        spans[stream] = first, position
 
 
 def _concurrency_error(

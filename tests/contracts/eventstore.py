@@ -1,6 +1,7 @@
 """What the event store promises, whatever record manager is below it."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -103,6 +104,28 @@ class EventStoreContract(StreamContract):
     def test_a_negative_limit_is_refused(self, store: EventStore) -> None:
         with pytest.raises(ProgrammingError, match="limit"):
             store.get_domain_events("s", limit=-1)
+
+    def test_a_direction_that_is_no_bool_is_refused(self, store: EventStore) -> None:
+        with pytest.raises(ProgrammingError, match="is_ascending must be a bool, not str"):
+            store.get_domain_events("s", is_ascending="no")  # type: ignore[arg-type]
+
+    # -- batches
+
+    @pytest.mark.parametrize("batch", [(0, 2), (1, 0), (0, 1, 3), (5, 4, 3)], ids=str)
+    def test_a_batch_that_leaves_out_or_goes_back_is_refused(
+        self, store: EventStore, batch: tuple[int, ...]
+    ) -> None:
+        store.store(happened("s", 6))
+        events = [happened("s", position) for position in batch]
+        last, wrong = next((m, n) for m, n in pairwise(batch) if n != m + 1)
+        with pytest.raises(ProgrammingError, match=rf"{wrong} of the stream 's' after {last}"):
+            store.store([happened("a", 0), *events, happened("b", 0)])
+        assert contents(store, "s", "a", "b") == [happened("s", 6)]
+
+    def test_each_of_the_streams_in_a_batch_goes_on_by_itself(self, store: EventStore) -> None:
+        batch = [happened("a", 0), happened("b", 7), happened("a", 1), happened("b", 8)]
+        store.store(batch)
+        assert contents(store, "a", "b") == [batch[0], batch[2], batch[1], batch[3]]
 
     # -- the same event again
 

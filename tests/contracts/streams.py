@@ -196,7 +196,8 @@ class StreamContract:
 
     def test_positions_have_63_bits(self, port: Port) -> None:
         wide = [2**31 - 1, 2**31, 2**32, 2**53 + 1, 2**63 - 2, 2**63 - 1]
-        port.append(*[("s", position) for position in wide])
+        for position in wide:
+            port.append(("s", position))
         assert positions(port) == wide
         assert positions(port, gt=2**63 - 2) == [2**63 - 1]
 
