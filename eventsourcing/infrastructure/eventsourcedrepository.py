@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import chain
-from typing import Any, TypeVar, overload
+from typing import Any, ClassVar, TypeVar, overload
 from uuid import UUID
 
 from eventsourcing.domain.model.domainentity import DomainEntity, entity_classes
@@ -16,6 +16,7 @@ from eventsourcing.exceptions import (
     DataIntegrityError,
     EventSourcingError,
     InvalidOriginatorID,
+    ProgrammingError,
     RepositoryKeyError,
     TopicResolutionError,
 )
@@ -71,6 +72,9 @@ class EventSourcedRepository:
             state._loaded(self._home)
         return state
 
+    __iter__: ClassVar[None] = None
+    """A repository cannot be iterated over."""
+
     def __contains__(self, originator_id: object) -> bool:
         """Tells whether there is an aggregate with this id that is not discarded."""
         try:
@@ -89,9 +93,12 @@ class EventSourcedRepository:
 
         Raises:
             AggregateTypeError: it is something else.
+            ProgrammingError: ``of_class`` is no class.
             RepositoryKeyError, DataIntegrityError, TopicResolutionError, PersistenceError:
                 as ``repository[originator_id]``.
         """
+        if not isinstance(of_class, type):
+            raise ProgrammingError(f"an aggregate's class is expected, not {of_class!r}")
         found = self[originator_id]
         if not isinstance(found, of_class):
             raise AggregateTypeError(

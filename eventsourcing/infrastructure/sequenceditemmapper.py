@@ -14,6 +14,7 @@ from eventsourcing.exceptions import (
     DecodeError,
     EncodeError,
     EventFieldError,
+    ProgrammingError,
     TopicResolutionError,
 )
 from eventsourcing.infrastructure.recordmanager import MAX_POSITION
@@ -36,6 +37,9 @@ class SequencedItemMapper:
         item_class: a named tuple class, see :mod:`eventsourcing.infrastructure.sequenceditem`.
         topic_prefixes: packages from which event classes that are not known yet may be
             imported when a stored row names them. None by default.
+
+    Raises:
+        ProgrammingError: the prefixes are one string, or are not strings.
     """
 
     def __init__(
@@ -44,7 +48,7 @@ class SequencedItemMapper:
         topic_prefixes: Iterable[str] = (),
     ) -> None:
         self.item_class = item_class
-        self.topic_prefixes = tuple(topic_prefixes)
+        self.topic_prefixes = _checked_prefixes(topic_prefixes)
         fields: tuple[str, ...] = item_class._fields  # type: ignore[attr-defined]
         self.extra_fields = fields[4:]
         self._context_of = _picker_of_context(fields)
@@ -140,6 +144,14 @@ class SequencedItemMapper:
             ) from error
         self._decoders[topic] = found = (cls, schema_of(cls).codec.decode)
         return found
+
+
+def _checked_prefixes(given: Any) -> tuple[str, ...]:
+    is_one = isinstance(given, str) or not isinstance(given, Iterable)
+    prefixes = () if is_one else tuple(given)
+    if is_one or not all(isinstance(prefix, str) for prefix in prefixes):
+        raise ProgrammingError(f"topic_prefixes= takes the names of packages, not {given!r}")
+    return prefixes
 
 
 def _picker_of_context(fields: tuple[str, ...]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:

@@ -129,6 +129,10 @@ class SQLAlchemyDatastore:
     ) -> None:
         if sum(given is not None for given in (settings, engine, session)) > 1:
             raise ProgrammingError("give one of: settings (or a URI), an engine, a session")
+        if not isinstance(settings, SQLAlchemySettings | None):
+            raise ProgrammingError(
+                f"settings= takes SQLAlchemySettings, not {type(settings).__qualname__}"
+            )
         self._connections: Connections
         self.driver: Driver
         if session is not None:
