@@ -29,6 +29,7 @@ from eventsourcing.infrastructure.sqlalchemy.engines import check_sync, make_eng
 from eventsourcing.infrastructure.sqlalchemy.errors import Translator
 from eventsourcing.infrastructure.sqlalchemy.givenengine import GivenEngine
 from eventsourcing.infrastructure.sqlalchemy.statements import Write
+from eventsourcing.infrastructure.sqlalchemy.tables import check_unique_key
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -218,7 +219,7 @@ class SQLAlchemyDatastore:
         cause = conflict.__cause__
         return None if cause is None else self.driver.violated_key(cause)
 
-    def setup_table(self, table: Table) -> None:
+    def setup_table(self, table: Table, unique: Sequence[str] = ()) -> None:
         """Creates the table, with its indexes and its schema, if it does not exist.
 
         In a caller's transaction this is the caller's to commit, like all else; but not on
@@ -227,14 +228,21 @@ class SQLAlchemyDatastore:
         transaction that has read before then can write to it, and can read it only after its
         end, if its isolation level is REPEATABLE READ.)
 
+        Args:
+            unique: columns over which a table that exists must have a unique key.
+
         Raises:
+            ProgrammingError: the table exists, and lacks the key.
             PersistenceError: of the class that fits.
         """
         self._check_open()
         for is_last in (False, False, True):
             try:
                 with self._connections.reading() as connection:
-                    if inspect(connection).has_table(table.name, table.schema):
+                    found = inspect(connection)
+                    if found.has_table(table.name, table.schema):
+                        if unique:
+                            check_unique_key(found, table, unique)
                         return
                 with self._connections.ddl() as connection:
                     if table.schema is not None and self.dialect.name != "sqlite":

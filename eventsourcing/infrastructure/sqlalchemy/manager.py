@@ -51,8 +51,13 @@ class SQLAlchemyRecordManager(RecordManager):
         self._position_keys = _unique_keys(self.table, fields[:2])
 
     def setup_table(self) -> None:
-        """Creates the table if it does not exist."""
-        self.datastore.setup_table(self.table)
+        """Creates the table if it does not exist.
+
+        Raises:
+            ProgrammingError: it exists, without a unique key over the positions.
+            PersistenceError: it cannot be created.
+        """
+        self.datastore.setup_table(self.table, self._position)
 
     def record(self, items: Sequence[tuple[Any, ...]]) -> None:
         """See :meth:`RecordManager.record`."""

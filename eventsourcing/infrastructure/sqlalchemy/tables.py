@@ -8,12 +8,14 @@ primary key that the database counts up.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from hashlib import sha256
 
 from sqlalchemy import (
     BigInteger,
     Column,
     Dialect,
+    Inspector,
     Integer,
     MetaData,
     String,
@@ -27,7 +29,13 @@ from sqlalchemy.types import TypeDecorator
 from eventsourcing.exceptions import ProgrammingError
 from eventsourcing.utils.ids import MAX_LENGTH, id_from_text, id_to_text
 
-__all__ = ["OriginatorId", "State", "check_identifier", "stored_events_table"]
+__all__ = [
+    "OriginatorId",
+    "State",
+    "check_identifier",
+    "check_unique_key",
+    "stored_events_table",
+]
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _ID_LENGTH = MAX_LENGTH + 1  # one more for the mark of an escaped id
@@ -78,6 +86,36 @@ def check_identifier(name: str, kind: str) -> str:
             f" not begin with a digit: {name!r}"
         )
     return name
+
+
+def check_unique_key(database: Inspector, table: Table, columns: Sequence[str]) -> None:
+    """Checks that the table as it is in the database has the unique key of its definition: a
+    restored one, or one that was made by hand, may lack it.
+
+    Raises:
+        ProgrammingError: there is no unique constraint, unique index or primary key over exactly
+            these columns.
+    """
+    if any(set(key) == set(columns) for key in _unique_keys(database, table.name, table.schema)):
+        return
+    raise ProgrammingError(
+        f"table {table.fullname!r} is there, but has no unique constraint over"
+        f" {', '.join(columns)}: without it, two savers could take the same position. Add it by a"
+        " migration"
+    )
+
+
+def _unique_keys(
+    database: Inspector, name: str, schema: str | None
+) -> Iterator[Sequence[str | None]]:
+    for constraint in database.get_unique_constraints(name, schema):
+        yield constraint["column_names"]
+    yield database.get_pk_constraint(name, schema)["constrained_columns"]
+    for index in database.get_indexes(name, schema):
+        # one with a condition holds for some rows only
+        options = index.get("dialect_options", {})
+        if index["unique"] and not any(option.endswith("_where") for option in options):
+            yield index["column_names"]
 
 
 def stored_events_table(
