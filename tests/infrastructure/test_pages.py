@@ -79,6 +79,16 @@ def test_large_events_are_fetched_in_smaller_pages(
     assert pages == [FIRST_PAGE, 1, 1]
 
 
+def test_a_page_of_events_of_a_megabyte_holds_sixteen_megabytes(
+    store: EventStore, pages: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(manager, "FIRST_PAGE", 4)  # when the size of events is not known yet
+    for n in range(40):
+        store.store(happened("large", n, "x" * 2**20))
+    assert sum(1 for _ in store.get_domain_events("large")) == 40
+    assert pages == [4, 15, 15, 6]
+
+
 def test_no_more_is_fetched_than_the_limit(store: EventStore, pages: list[int]) -> None:
     list(store.get_domain_events("s", limit=FIRST_PAGE + 5))
     store.get_most_recent_event("s")
