@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -148,7 +148,7 @@ class EventStore:
         try:
             stored = self._stored(items)
             missing = [item for item in items if not self._same(stored.get(item[:2]), item)]
-            rival = _first_taken(missing, stored)
+            rival = next((item for item in missing if item[:2] in stored), None)
             if rival is None and len(missing) < len(items):
                 return missing
             refused = rival or items[0]
@@ -188,33 +188,20 @@ class EventStore:
         return bool(stored[self._event_id_at] == item[self._event_id_at])
 
 
-def _first_taken(items: Items, stored: Container[object]) -> tuple[Any, ...] | None:
-    """Returns the first item whose position is stored, or is that of an item before it."""
-    before = set()
-    for item in items:
-        position = item[:2]
-        if position in stored or position in before:
-            return item
-        before.add(position)
-    return None
-
-
 def _check_positions(items: Items) -> None:
-    """Refuses a batch that would leave a gap in a stream, or goes back in it. That it takes a
-    position twice, as two copies of an aggregate do, is a conflict like others.
+    """Refuses a batch that would leave a gap in a stream, or goes back in it, as one with the
+    events of two copies of an aggregate does.
     """
-    spans: dict[object, tuple[int, int]] = {}
+    last: dict[object, int] = {}
     for item in items:
         stream, position = item[0], item[1]
-        first, last = spans.get(stream, (position, position - 1))
-        if first <= position <= last:
-            return
-        if position != last + 1:
+        before = last.get(stream, position - 1)
+        if position != before + 1:
             raise ProgrammingError(
-                f"a batch has position {position} of the stream {stream!r} after {last}, where"
-                f" {last + 1} has to follow"
+                f"a batch has position {position} of the stream {stream!r} after {before}, where"
+                f" {before + 1} has to follow"
             )
-        spans[stream] = first, position
+        last[stream] = position
 
 
 def _concurrency_error(

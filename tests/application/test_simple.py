@@ -260,7 +260,7 @@ def test_two_objects_of_one_aggregate_cannot_be_saved_together() -> None:
         one.increase()
         other.increase()
 
-        with pytest.raises(ConcurrencyError):
+        with pytest.raises(ProgrammingError, match=r"position 1 of the stream UUID.* after 1"):
             app.save(one, other)
 
         assert stored(app, counter) == ["Created"]

@@ -15,7 +15,7 @@ from tests.contracts.streams import Port, StreamContract
 class ManagerPort:
     """A record manager, as the suite of streams sees it."""
 
-    conflict = SequencedItemConflict
+    conflict = disorder = SequencedItemConflict
     overflow = ValueTooLarge
 
     def __init__(self, manager: RecordManager) -> None:

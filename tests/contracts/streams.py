@@ -38,6 +38,10 @@ class Port(Protocol):
         """What a position that is taken raises."""
 
     @property
+    def disorder(self) -> type[Exception]:
+        """What a batch raises that has a position twice."""
+
+    @property
     def overflow(self) -> type[Exception]:
         """What a position of more than 63 bits raises."""
 
@@ -169,7 +173,7 @@ class StreamContract:
     def test_a_batch_that_clashes_with_itself_leaves_nothing(
         self, port: Port, batch: Sequence[int]
     ) -> None:
-        with pytest.raises(port.conflict):
+        with pytest.raises(port.disorder):
             port.append(*[("s", position) for position in batch])
         assert positions(port) == []
 

@@ -22,6 +22,7 @@ from eventsourcing.exceptions import (
     ConcurrencyError,
     EntityIsDiscarded,
     EventSourcingError,
+    ProgrammingError,
     RepositoryKeyError,
     WrongApplicationError,
 )
@@ -137,6 +138,9 @@ class ApplicationMachine(RuleBasedStateMachine):
         if any(copy.app is not self.app for copy in several):
             with pytest.raises(WrongApplicationError):
                 self.app.save(*accounts)
+        elif not self._is_in_order(several):
+            with pytest.raises(ProgrammingError):
+                self.app.save(*accounts)
         elif self._conflict(several) is None:
             self.app.save(*accounts)
             self._stored(several)
@@ -161,8 +165,17 @@ class ApplicationMachine(RuleBasedStateMachine):
                 id_ = str(copy.account.id)
                 if (id_, n) in taken:
                     return id_, n, len(self.stored.get(id_, ()))
-                taken.add((id_, n))
         return None
+
+    def _is_in_order(self, copies: Sequence[Copy]) -> bool:
+        """Tell whether what the copies of one account have pending goes on without a gap."""
+        ends: dict[object, int] = {}
+        for copy in copies:
+            if copy.pending:
+                if ends.get(copy.account.id, copy.seen) != copy.seen:
+                    return False
+                ends[copy.account.id] = copy.seen + len(copy.pending)
+        return True
 
     def _stored(self, copies: Sequence[Copy]) -> None:
         for copy in copies:
