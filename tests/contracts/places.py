@@ -48,15 +48,17 @@ class MemoryPlace:
 class SQLAlchemyPlace:
     """A database, with a table for each of the item classes of the suites."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, setup_table: bool = True) -> None:
         self.uri = uri
+        self.setup_table = setup_table
 
     def open(
         self, item_class: type[tuple[Any, ...]] = StoredEvent, **settings: Any
     ) -> SQLAlchemyRecordManager:
         datastore = SQLAlchemyDatastore(SQLAlchemySettings(uri=self.uri, **settings))
         manager = SQLAlchemyRecordManager(datastore, TABLES[item_class], item_class)
-        manager.setup_table()
+        if self.setup_table:
+            manager.setup_table()
         return manager
 
 

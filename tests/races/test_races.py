@@ -73,8 +73,7 @@ def test_processes_win_each_position_once(
 
 
 def test_without_the_constraint_threads_share_positions(sql_backend: Backend, race: Race) -> None:
-    drop_constraint(sql_backend)
-    with closing(event_store(SQLAlchemyPlace(str(sql_backend.uri)))) as store:
+    with closing(event_store(drop_constraint(sql_backend))) as store:
         saves = in_threads(race, store, THREADS)
         found = anomalies(saves, stored(sql_backend, store, race))
     assert kinds(found) >= {"position stored", "winners"}
@@ -83,9 +82,9 @@ def test_without_the_constraint_threads_share_positions(sql_backend: Backend, ra
 def test_without_the_constraint_processes_share_positions(
     sql_backend: Backend, pool: ProcessPoolExecutor, race: Race
 ) -> None:
-    drop_constraint(sql_backend)
+    place = drop_constraint(sql_backend)
     saves = in_processes(race, str(sql_backend.uri), pool, PROCESSES)
-    with closing(event_store(SQLAlchemyPlace(str(sql_backend.uri)))) as store:
+    with closing(event_store(place)) as store:
         found = anomalies(saves, stored(sql_backend, store, race))
     assert kinds(found) >= {"position stored", "winners"}
 
@@ -97,13 +96,14 @@ def test_without_its_check_memory_loses_events(memory: Backend, race: Race) -> N
     assert kinds(found) >= {"not stored", "winners"}
 
 
-def drop_constraint(backend: Backend) -> None:
-    """Make a table in which a position may be taken twice."""
+def drop_constraint(backend: Backend) -> SQLAlchemyPlace:
+    """Make a table in which a position may be taken twice, and return where it is."""
     table = stored_events_table()
     table.constraints -= {c for c in table.constraints if isinstance(c, UniqueConstraint)}
     datastore = SQLAlchemyDatastore(SQLAlchemySettings(uri=backend.uri))
     datastore.setup_table(table)
     datastore.close()
+    return SQLAlchemyPlace(str(backend.uri), setup_table=False)
 
 
 def kinds(found: Sequence[str]) -> set[str]:

@@ -70,7 +70,7 @@ def _take_barrier(barrier: object) -> None:
 
 
 def _write_in_process(race: Race, uri: str, seed: int) -> list[Save]:
-    store = event_store(SQLAlchemyPlace(uri))
+    store = event_store(SQLAlchemyPlace(uri, setup_table=False))
     try:
         return _write(race, store, seed, _start)
     finally:
