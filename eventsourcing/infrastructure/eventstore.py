@@ -195,7 +195,7 @@ def _check_positions(items: Items) -> None:
     last: dict[object, int] = {}
     for item in items:
         stream, position = item[0], item[1]
-        before = last.get(stream, position - 1)
+        before = last[stream] if stream in last else position - 1
         if position != before + 1:
             raise ProgrammingError(
                 f"a batch has position {position} of the stream {stream!r} after {before}, where"
