@@ -24,21 +24,6 @@ from tests.infrastructure.sqlalchemy.helpers import (
 
 
 @pytest.fixture
-def engine(sql_backend: Backend) -> Iterator[Engine]:
-    """An engine of the caller's on each SQL backend."""
-    with engine_of(sql_backend) as engine:
-        yield engine
-
-
-@pytest.fixture(params=KINDS)
-def mine(request: pytest.FixtureRequest, engine: Engine, sql_backend: Backend) -> Iterator[Caller]:
-    """A caller of each kind, who finds the table of events there."""
-    application(sql_backend).close()
-    with caller(engine, request.param) as mine:
-        yield mine
-
-
-@pytest.fixture
 def seen() -> Iterator[list[str]]:
     """What a subscriber has seen: the text of each event."""
     seen: list[str] = []
