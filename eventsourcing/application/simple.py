@@ -112,6 +112,7 @@ class SimpleApplication:
 
         Raises:
             WrongApplicationError: an aggregate belongs to another application.
+            ProgrammingError: two objects of one aggregate are given, or one has lost an event.
             ConcurrencyError, NoApplicationError, EncodeError, PersistenceError, SubscriberError:
                 as :meth:`AggregateRoot.save`. None is stored then, except with SubscriberError.
         """
