@@ -6,8 +6,19 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Column, Insert, String, Table, Text, bindparam, func, insert, select
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    Dialect,
+    Insert,
+    String,
+    Table,
+    Text,
+    bindparam,
+    func,
+    insert,
+    select,
+)
 from sqlalchemy.engine import URL
 
 from eventsourcing.exceptions import (
@@ -56,7 +67,8 @@ _ERRORS: Mapping[str, type[PersistenceError]] = {
 # "Key (a, b)=(1, 2) already exists.", in the server's language
 _KEY = re.compile(r"\((?P<columns>[^()]*)\)=\(")
 
-
+# What psycopg has a binary form of, whatever it is: see its list of adapters.
+_PLAIN = re.compile(r"%s(?=::(?:TEXT|VARCHAR|BIGINT|INTEGER|SMALLINT)\b)")
 _HAS_XID = func.pg_current_xact_id().is_not(None)
 
 
@@ -92,6 +104,12 @@ class PostgreSQLDriver(Driver):
         return insert(table).from_select(
             names, select(*(rows.c[name] for name in names)).where(_HAS_XID), include_defaults=False
         )
+
+    def quicker(self, sql: str, dialect: Dialect) -> str:
+        """See :class:`Driver`. psycopg writes an array of texts as text, if it is let, for which it
+        takes 15 times as long as in binary form.
+        """
+        return _PLAIN.sub("%b", sql) if dialect.driver == "psycopg" else sql
 
     def classify(self, error: BaseException) -> type[PersistenceError]:
         """See :class:`Driver`."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -23,13 +24,13 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.dialects.mysql import LONGTEXT, VARCHAR
 from sqlalchemy.types import TypeDecorator
 
 from eventsourcing.exceptions import ProgrammingError
 from eventsourcing.utils.ids import MAX_LENGTH, id_from_text, id_to_text
 
 __all__ = [
+    "ContextId",
     "OriginatorId",
     "State",
     "check_identifier",
@@ -39,6 +40,9 @@ __all__ = [
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _ID_LENGTH = MAX_LENGTH + 1  # one more for the mark of an escaped id
+_CONTEXT_LENGTH = 255
+# Their types are imported where they are used: other databases' users would load the dialect.
+_MYSQL = ("mysql", "mariadb")
 
 
 class OriginatorId(TypeDecorator["object"]):
@@ -54,7 +58,9 @@ class OriginatorId(TypeDecorator["object"]):
         """Chooses the collation."""
         if dialect.name == "postgresql":
             return dialect.type_descriptor(String(_ID_LENGTH, collation="C"))
-        if dialect.name in ("mysql", "mariadb"):
+        if dialect.name in _MYSQL:
+            from sqlalchemy.dialects.mysql import VARCHAR
+
             binary = VARCHAR(_ID_LENGTH, charset="utf8mb4", collation="utf8mb4_bin")
             return dialect.type_descriptor(binary)
         return dialect.type_descriptor(String(_ID_LENGTH))
@@ -68,10 +74,34 @@ class OriginatorId(TypeDecorator["object"]):
         return id_from_text(str(value))
 
 
-State = Text().with_variant(LONGTEXT(charset="utf8mb4"), "mysql", "mariadb")
-"""A column for JSON text of any length."""
+class State(TypeDecorator[str]):
+    """A column for JSON text of any length."""
 
-_ContextId = String(255).with_variant(VARCHAR(255, charset="utf8mb4"), "mysql", "mariadb")
+    impl = Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        """Chooses the length and the character set."""
+        if dialect.name in _MYSQL:
+            from sqlalchemy.dialects.mysql import LONGTEXT
+
+            return dialect.type_descriptor(LONGTEXT(charset="utf8mb4"))
+        return super().load_dialect_impl(dialect)
+
+
+class ContextId(TypeDecorator[str]):
+    """A column for a correlation or causation id."""
+
+    impl = String(_CONTEXT_LENGTH)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        """Chooses the character set."""
+        if dialect.name in _MYSQL:
+            from sqlalchemy.dialects.mysql import VARCHAR
+
+            return dialect.type_descriptor(VARCHAR(_CONTEXT_LENGTH, charset="utf8mb4"))
+        return super().load_dialect_impl(dialect)
 
 
 def check_identifier(name: str, kind: str) -> str:
@@ -144,8 +174,8 @@ def stored_events_table(
         Column("topic", State, nullable=False),
         Column("state", State, nullable=False),
         Column("event_id", String(32), nullable=False),
-        Column("correlation_id", _ContextId),
-        Column("causation_id", _ContextId),
+        Column("correlation_id", ContextId),
+        Column("causation_id", ContextId),
         UniqueConstraint("originator_id", "originator_version", name=_key_of(name)),
         schema=schema,
     )

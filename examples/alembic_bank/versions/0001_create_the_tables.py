@@ -2,15 +2,11 @@
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import mysql
 
-from eventsourcing.infrastructure.sqlalchemy.tables import OriginatorId
+from eventsourcing.infrastructure.sqlalchemy.tables import ContextId, OriginatorId, State
 
 revision = "0001"
 down_revision = None
-
-long_text = sa.Text().with_variant(mysql.LONGTEXT(charset="utf8mb4"), "mysql", "mariadb")
-context_id = sa.String(255).with_variant(mysql.VARCHAR(255, charset="utf8mb4"), "mysql", "mariadb")
 
 
 def upgrade() -> None:
@@ -24,11 +20,11 @@ def upgrade() -> None:
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("originator_id", OriginatorId(), nullable=False),
         sa.Column("originator_version", sa.BigInteger(), nullable=False),
-        sa.Column("topic", long_text, nullable=False),
-        sa.Column("state", long_text, nullable=False),
+        sa.Column("topic", State(), nullable=False),
+        sa.Column("state", State(), nullable=False),
         sa.Column("event_id", sa.String(32), nullable=False),
-        sa.Column("correlation_id", context_id),
-        sa.Column("causation_id", context_id),
+        sa.Column("correlation_id", ContextId()),
+        sa.Column("causation_id", ContextId()),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint(
             "originator_id", "originator_version", name="stored_events_position_key"
