@@ -169,8 +169,8 @@ def test_control_a_good_module_is_let_pass(module: Module) -> None:
 
 
 def loaded_by(statement: str) -> set[str]:
-    """Return the top-level modules that a statement loads in a new interpreter."""
-    program = f"import sys\n{statement}\nprint(*{{name.split('.')[0] for name in sys.modules}})"
+    """Return the names of the modules that a statement loads in a new interpreter."""
+    program = f"import sys\n{statement}\nprint(*sys.modules)"
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
     return set(done.stdout.split())
@@ -187,6 +187,47 @@ def test_domain_and_exceptions_load_no_database_library() -> None:
 
 def test_control_the_adapter_loads_sqlalchemy() -> None:
     assert "sqlalchemy" in loaded_by(f"import {ADAPTER}.manager")
+
+
+def test_the_application_loads_no_database_library_before_it_is_opened() -> None:
+    loaded = loaded_by(f"import {PACKAGE}.application.simple")
+
+    assert loaded & {"sqlalchemy", "psycopg", "pymysql", "sqlite3"} == set()
+
+
+# Each costs several milliseconds, and is for those who name it: another database, a session.
+HEAVY = {
+    "sqlalchemy.dialects.mysql",
+    "sqlalchemy.dialects.postgresql",
+    "sqlalchemy.ext",
+    "sqlalchemy.orm",
+    "psycopg",
+    "pymysql",
+}
+USE_OF_SQLITE = f"""
+from {PACKAGE}.application.simple import SimpleApplication
+from {PACKAGE}.domain.model.aggregate import AggregateRoot
+with SimpleApplication(uri="sqlite:///:memory:") as app:
+    aggregate = AggregateRoot.create()
+    aggregate.save()
+    app.repository[aggregate.id]
+"""
+
+
+def test_the_use_of_sqlite_loads_nothing_heavy_beside_sqlalchemy() -> None:
+    assert loaded_by(USE_OF_SQLITE) & HEAVY == set()
+
+
+def test_the_use_of_sqlite_loads_no_package_but_sqlalchemy_and_msgspec() -> None:
+    beside = loaded_by(USE_OF_SQLITE) - loaded_by("import sqlalchemy")
+
+    packages = {name.partition(".")[0] for name in beside} - sys.stdlib_module_names
+
+    assert packages == {PACKAGE, "sqlalchemy", "msgspec"}
+
+
+def test_control_what_is_heavy_is_found_by_its_name() -> None:
+    assert loaded_by(f"import {', '.join(HEAVY)}") >= HEAVY
 
 
 def test_the_typing_marker_is_part_of_the_package() -> None:
