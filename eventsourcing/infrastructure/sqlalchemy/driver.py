@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sqlalchemy import Column, Engine, Insert, Table, column, insert
+from sqlalchemy import Column, Dialect, Engine, Insert, Table, column, insert
 from sqlalchemy import table as table_clause
 from sqlalchemy.engine import URL
+from sqlalchemy.types import TypeEngine
 
 from eventsourcing.exceptions import PersistenceError
 from eventsourcing.infrastructure.sqlalchemy.statements import Write
@@ -53,6 +54,16 @@ class Driver:
     def insert_many(self, table: Table, columns: Sequence[Column[Any]]) -> Insert:
         """Returns what inserts rows in the order in which they are given."""
         return self.insert_one(table, columns)
+
+    def quicker(self, sql: str, dialect: Dialect) -> str:
+        """Returns what :meth:`insert_one` or :meth:`insert_many` was compiled to, with the
+        placeholders for which the driver has the least to do.
+        """
+        return sql
+
+    def type_code(self, column_type: TypeEngine[Any]) -> Any:
+        """Returns by what the driver names a column's type, if SQLAlchemy has to know it."""
+        return None
 
     def classify(self, error: BaseException) -> type[PersistenceError]:
         """Returns the class of error to raise for one of the driver's."""

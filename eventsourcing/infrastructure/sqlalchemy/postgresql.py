@@ -10,7 +10,9 @@ from sqlalchemy import (
     ARRAY,
     Column,
     Dialect,
+    Float,
     Insert,
+    Numeric,
     String,
     Table,
     Text,
@@ -20,6 +22,7 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.engine import URL
+from sqlalchemy.types import TypeEngine
 
 from eventsourcing.exceptions import (
     ConstraintViolation,
@@ -69,6 +72,7 @@ _KEY = re.compile(r"\((?P<columns>[^()]*)\)=\(")
 
 # What psycopg has a binary form of, whatever it is: see its list of adapters.
 _PLAIN = re.compile(r"%s(?=::(?:TEXT|VARCHAR|BIGINT|INTEGER|SMALLINT)\b)")
+_NUMBERS: Mapping[type[Any], int] = {Float: 701, Numeric: 1700}  # SQLAlchemy asks for these OIDs
 _HAS_XID = func.pg_current_xact_id().is_not(None)
 
 
@@ -110,6 +114,13 @@ class PostgreSQLDriver(Driver):
         takes 15 times as long as in binary form.
         """
         return _PLAIN.sub("%b", sql) if dialect.driver == "psycopg" else sql
+
+    def type_code(self, column_type: TypeEngine[Any]) -> Any:
+        """See :class:`Driver`."""
+        for cls, code in _NUMBERS.items():
+            if isinstance(column_type, cls):
+                return code
+        return None
 
     def classify(self, error: BaseException) -> type[PersistenceError]:
         """See :class:`Driver`."""

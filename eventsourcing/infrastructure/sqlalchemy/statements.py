@@ -61,21 +61,23 @@ class Statements:
         self._dialect = _positional(dialect)
         implementations = [column.type.dialect_impl(self._dialect) for column in self._columns]
         self._binds = [impl.bind_processor(self._dialect) for impl in implementations]
-        self._results = [impl.result_processor(self._dialect, None) for impl in implementations]
+        self._results = [
+            i.result_processor(self._dialect, driver.type_code(i)) for i in implementations
+        ]
         self._has_other_binds = any(self._binds[1:])
-        self._takes_columns = driver.takes_columns
+        self._driver = driver
         self._one = self._compiled(driver.insert_one(table, self._columns))
         self._many = self._compiled(driver.insert_many(table, self._columns))
         self._selects = {ascending: self._select(ascending) for ascending in (True, False)}
 
     def write(self, items: Sequence[Row]) -> Write:
         """Returns what inserts the items in their order, as one statement if the dialect can."""
-        rows = list(map(self._row, items))
-        if len(rows) == 1:
-            return Write(self._one, rows[0])
-        if self._takes_columns:
-            return Write(self._many, tuple(map(list, zip(*rows, strict=True))))
-        return Write(self._many, rows, many=True)
+        if len(items) == 1:
+            return Write(self._one, self._row(items[0]))
+        columns = tuple(map(_bound, self._binds, zip(*items, strict=True)))
+        if self._driver.takes_columns:
+            return Write(self._many, columns)
+        return Write(self._many, list(zip(*columns, strict=True)), many=True)
 
     def _row(self, item: Row) -> Row:
         bind_id = self._binds[0]
@@ -131,7 +133,20 @@ class Statements:
         return Query(str(compiled), tuple(compiled.positiontup), dict(compiled.params))
 
     def _compiled(self, statement: Insert) -> str:
-        return str(statement.compile(dialect=self._dialect))
+        return self._driver.quicker(str(statement.compile(dialect=self._dialect)), self._dialect)
+
+
+def _bound(bind: Processor | None, values: Row) -> list[Any]:
+    """Returns the values as the driver takes them: mostly of one sequence, and so of one id."""
+    if bind is None:
+        return list(values)
+    found = []
+    previous = bound = None
+    for value in values:
+        if value is not previous or value is None:
+            previous, bound = value, bind(value)
+        found.append(bound)
+    return found
 
 
 def _positional(dialect: Dialect) -> Dialect:
