@@ -1,64 +1,154 @@
-"""Copies of values that share nothing mutable with the original."""
+"""Copies of values that share nothing mutable with the original.
+
+What cannot change is not copied. Which classes those are is found out once for each class; that
+nothing mutable is inside of one of their objects is found out for each object.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable, Iterable
 from copy import deepcopy
-from dataclasses import is_dataclass
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
+from operator import is_
 from types import NoneType
 from typing import Any
 from uuid import UUID
 
+from eventsourcing.utils._classforms import is_namedtuple
+
 __all__ = ["independent_copy"]
+
+Copier = Callable[[Any], Any]
 
 _SCALARS = frozenset(
     {NoneType, bool, int, float, complex, str, bytes, UUID, Decimal}
     | {datetime, date, time, timedelta, timezone}
 )
-_SEQUENCES = frozenset({list, tuple, set, frozenset})
+_are_scalars = _SCALARS.issuperset
 _COPY_METHODS = ("__deepcopy__", "__reduce__", "__reduce_ex__", "__getstate__", "__setstate__")
 
 
 def independent_copy(value: Any) -> Any:
     """Returns what :func:`copy.deepcopy` would, much quicker for what events are made of.
 
-    An object that stands in several places is copied for each, as if it had been stored.
+    An object that cannot change, all the way down, is its own copy. One that can, and stands in
+    several places, is copied for each, as if it had been stored.
 
     Raises:
         RecursionError: the value contains itself.
         Exception: as :func:`copy.deepcopy`.
     """
     cls = type(value)
-    if cls in _SCALARS or isinstance(value, Enum):
+    if cls in _SCALARS:
         return value
-    if cls in _SEQUENCES:
-        return cls([independent_copy(item) for item in value])
-    if cls is dict:
-        return {independent_copy(key): independent_copy(item) for key, item in value.items()}
-    if _is_plain_dataclass(cls):
-        copy = object.__new__(cls)
-        vars(copy).update({name: independent_copy(item) for name, item in vars(value).items()})
+    return (_COPIERS.get(cls) or _copier_of(cls))(value)
+
+
+def _copies(values: Iterable[Any]) -> list[Any]:
+    return [independent_copy(value) for value in values]
+
+
+def _copy_list(value: list[Any]) -> list[Any]:
+    return value.copy() if _are_scalars(map(type, value)) else _copies(value)
+
+
+def _copy_set(value: set[Any]) -> set[Any]:
+    return value.copy() if _are_scalars(map(type, value)) else set(_copies(value))
+
+
+def _copy_dict(value: dict[Any, Any]) -> dict[Any, Any]:
+    if _are_scalars(map(type, value)) and _are_scalars(map(type, value.values())):
+        return value.copy()
+    return {independent_copy(key): independent_copy(item) for key, item in value.items()}
+
+
+def _copier_of_frozen(
+    values_in: Callable[[Any], Iterable[Any]], rebuild: Callable[[Any, list[Any]], Any]
+) -> Copier:
+    """Returns a copier of objects that cannot change themselves.
+
+    Args:
+        values_in: returns the values in an object, which may be mutable.
+        rebuild: returns another such object, with copies of these values.
+    """
+
+    def copy(value: Any) -> Any:
+        values = values_in(value)
+        if _are_scalars(map(type, values)):
+            return value
+        copies = _copies(values)
+        return value if all(map(is_, copies, values)) else rebuild(value, copies)
+
+    return copy
+
+
+def _copier_of_dataclass(cls: type) -> Copier:
+    """Returns a copier of dataclass objects that are their ``__dict__``."""
+
+    def rebuild(value: Any, copies: list[Any]) -> Any:
+        copy: Any = object.__new__(cls)
+        vars(copy).update(zip(vars(value), copies, strict=True))
         return copy
-    return deepcopy(value)
+
+    def values_in(value: object) -> Iterable[Any]:
+        return vars(value).values()
+
+    if _is_frozen(cls):
+        return _copier_of_frozen(values_in, rebuild)
+    return lambda value: rebuild(value, _copies(values_in(value)))
 
 
-_plain_dataclasses: dict[type, bool] = {}
+def _is_frozen(cls: type) -> bool:
+    # A subclass that is no dataclass itself can have further attributes, which can be set.
+    parameters = vars(cls).get("__dataclass_params__")
+    return parameters is not None and bool(parameters.frozen)
 
 
-def _is_plain_dataclass(cls: type) -> bool:
-    """Whether an object is its ``__dict__``, and nothing says that it is copied otherwise."""
-    known = _plain_dataclasses.get(cls)
-    if known is None:
-        known = _plain_dataclasses[cls] = _find_out(cls)
-    return known
-
-
-def _find_out(cls: type) -> bool:
-    return (
-        is_dataclass(cls)
-        and cls.__dictoffset__ != 0
-        and all(not vars(base).get("__slots__") for base in cls.__mro__)
-        and all(getattr(cls, name, None) is getattr(object, name, None) for name in _COPY_METHODS)
+def _is_slotted(cls: type) -> bool:
+    """Whether the objects of a dataclass have its fields, and room for nothing else."""
+    names = {field.name for field in dataclasses.fields(cls)}
+    slots = [vars(base).get("__slots__", ()) for base in cls.__mro__]
+    return cls.__dictoffset__ == 0 and names.issuperset(
+        name for each in slots for name in ((each,) if isinstance(each, str) else each)
     )
+
+
+def _says_how(cls: type, names: Iterable[str] = _COPY_METHODS) -> bool:
+    """Whether a class has a way of its own to be copied."""
+    return any(getattr(cls, name, None) is not getattr(object, name, None) for name in names)
+
+
+_COPIERS: dict[type, Copier] = {
+    list: _copy_list,
+    set: _copy_set,
+    dict: _copy_dict,
+    tuple: _copier_of_frozen(lambda value: value, lambda _, copies: tuple(copies)),
+    frozenset: _copier_of_frozen(tuple, lambda _, copies: frozenset(copies)),
+}
+
+
+def _copier_of(cls: type) -> Copier:
+    copier = _COPIERS[cls] = _find_copier(cls)
+    return copier
+
+
+def _find_copier(cls: Any) -> Copier:
+    if issubclass(cls, Enum):
+        return lambda value: value
+    if is_namedtuple(cls) and not cls.__dictoffset__ and not _says_how(cls):
+        return _copier_of_frozen(lambda v: v, lambda _, copies: tuple.__new__(cls, copies))
+    if not hasattr(cls, "__dataclass_fields__"):
+        return deepcopy
+    if cls.__dictoffset__ and not any(vars(base).get("__slots__") for base in cls.__mro__):
+        return deepcopy if _says_how(cls) else _copier_of_dataclass(cls)
+    if _is_frozen(cls) and _is_slotted(cls) and not _says_how(cls, _COPY_METHODS[:3]):
+        names = [field.name for field in dataclasses.fields(cls)]
+        return _copier_of_frozen(lambda v: [getattr(v, n) for n in names], _deep)
+    return deepcopy
+
+
+def _deep(value: Any, copies: list[Any]) -> Any:
+    return deepcopy(value)

@@ -36,6 +36,15 @@ class Slotted:
     line: Line
 
 
+@dataclass(frozen=True, slots=True)
+class FrozenSlotted:
+    line: Any
+
+
+class Noted(Frozen):
+    """A subclass of a frozen class that is not frozen: ``Noted(...).note = []``."""
+
+
 @dataclass
 class Lazy:
     names: list[str]
@@ -53,7 +62,15 @@ def test_a_copy_is_what_deepcopy_makes(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrap", [Frozen, Slotted, lambda line: Pair(line, (line,)), lambda x: {1: [x]}]
+    "wrap",
+    [
+        Frozen,
+        Slotted,
+        FrozenSlotted,
+        lambda line: Pair(line, (line,)),
+        lambda line: {1: [line]},
+        lambda line: FrozenSlotted((1, Pair(1, [line]))),
+    ],
 )
 def test_a_copy_shares_nothing_mutable_at_any_depth(wrap: Any) -> None:
     line = Line(["a"])
@@ -67,6 +84,36 @@ def test_control_without_a_copy_the_change_shows() -> None:
     shared = Frozen(line)
     line.names.append("b")
     assert "'b'" in repr(shared)
+
+
+@pytest.mark.parametrize("cls", [list, set, dict])
+def test_a_copy_of_a_container_of_scalars_is_another_one(cls: Any) -> None:
+    value = cls([(1, 2)])
+    copy = independent_copy(value)
+    value.clear()
+    assert copy == cls([(1, 2)])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        ("a", (1, None)),
+        frozenset({1, (2,)}),
+        Pair("a", Pair(1, 2)),
+        FrozenSlotted((1, Colour.RED)),
+        Frozen(("not", "a line")),  # type: ignore[arg-type]
+    ],
+)
+def test_what_cannot_change_is_its_own_copy(value: Any) -> None:
+    assert independent_copy(value) is value
+
+
+def test_a_subclass_that_is_not_frozen_is_copied_with_what_it_was_given() -> None:
+    noted: Any = Noted(Line(["a"]))
+    noted.note = "first"
+    copy = independent_copy(noted)
+    noted.note = "second"
+    assert (type(copy), copy.note) == (Noted, "first")
 
 
 def test_members_of_enums_stay_themselves() -> None:
