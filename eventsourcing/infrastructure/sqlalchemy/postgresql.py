@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -160,7 +161,8 @@ class PostgreSQLDriver(Driver):
             args["connect_timeout"] = settings.connect_timeout
         if settings.lock_timeout is not None:
             milliseconds = max(1, round(settings.lock_timeout * 1000))  # 0 is to wait for ever
-            given = url.query.get("options", "")
+            # what is given here would hide the environment's from libpq; the last one holds
+            given = url.query.get("options") or os.environ.get("PGOPTIONS", "")
             args["options"] = f"-c lock_timeout={milliseconds} {given}".strip()
         return args
 

@@ -249,6 +249,27 @@ def test_the_lock_timeout_holds_on_postgresql(
         assert datastore.fetch("SHOW statement_timeout", ()) == [("7s",)]
 
 
+def test_the_options_of_the_environment_hold_on_postgresql(
+    postgresql: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shown(app: SimpleApplication) -> list[str]:
+        datastore = app.event_store.record_manager.datastore  # type: ignore[attr-defined]
+        names = ("statement_timeout", "lock_timeout")
+        return [datastore.fetch(f"SHOW {name}", ())[0][0] for name in names]
+
+    monkeypatch.setenv("PGOPTIONS", "-c statement_timeout=7000")
+    with application(postgresql) as app:
+        assert shown(app) == ["7s", "30s"]
+
+    monkeypatch.setenv("PGOPTIONS", "-c statement_timeout=7000 -c lock_timeout=9000")
+    with application(postgresql) as app:
+        assert shown(app) == ["7s", "9s"]
+    with application(
+        postgresql, uri=f"{postgresql.uri}?options=-c%20statement_timeout%3D8000"
+    ) as app:
+        assert shown(app) == ["8s", "30s"]
+
+
 @pytest.mark.parametrize(("seconds", "expected"), [(0, 1), (0.25, 1), (2.4, 2)])
 def test_the_lock_timeout_holds_on_mariadb(mariadb: Backend, seconds: float, expected: int) -> None:
     with application(mariadb, lock_timeout=seconds) as app:
