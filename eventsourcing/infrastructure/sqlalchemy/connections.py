@@ -7,6 +7,7 @@ of its own needs no BEGIN and no COMMIT, and so one round trip.
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Protocol, TypeVar
@@ -66,7 +67,9 @@ class Connections(Protocol):
         """Releases the connections."""
 
 
-_inherited: list[Pool] = []  # for ever: to be collected would close the parent's connections
+MOST_SPARES = 4
+
+_inherited: list[Any] = []  # for ever: to be collected would close the parent's connections
 
 
 class OwnEngine:
@@ -89,8 +92,10 @@ class OwnEngine:
         self._is_only_one = is_memory or isinstance(engine.pool, StaticPool)
         self._is_closed = False
         self._autocommit = engine
+        self._spares: list[tuple[Pool, Any]] = []  # lent by the pool, and used by nobody
         self._lock = threading.Lock()
         self._gate = ForkGate()
+        weakref.finalize(self, _close_all, self._spares)  # also when the interpreter exits
         watch_forks(self)
 
     @property
@@ -113,17 +118,16 @@ class OwnEngine:
         driver = self._driver
 
         def work(cursor: Any) -> None:
-            if driver.checks_writes:
-                driver.check(self.engine, cursor, write)
-            if not write.many:
-                cursor.execute(write.sql, write.parameters)
+            prepared = driver.prepare(self.engine, cursor, write)
+            if not prepared.many:
+                cursor.execute(prepared.sql, prepared.parameters)
                 return
             cursor.execute(driver.begin)
             if driver.batches:
-                cursor.executemany(write.sql, write.parameters)
+                cursor.executemany(prepared.sql, prepared.parameters)
             else:
-                for row in write.parameters:
-                    cursor.execute(write.sql, row)
+                for row in prepared.parameters:
+                    cursor.execute(prepared.sql, row)
             cursor.execute("COMMIT")
 
         self._use(work)
@@ -170,32 +174,58 @@ class OwnEngine:
     def close(self) -> None:
         """See :class:`Connections`. What other threads are using is closed when they are done."""
         self._is_closed = True
+        self._drop_spares()
         self.engine.dispose()
 
     def _use(self, work: Callable[[Any], T]) -> T:
         with self._gate.lock:
-            pool, lent = self.engine.pool, None
+            pool, held = self.engine.pool, []
             try:
                 pool, lent = self._take()
+                held.append(lent)
                 result = self._on_cursor(lent, work)
-                lent.close()
+                self._give_back(pool, held)
                 return result
             except BaseException as error:
                 self._recover(pool, error)
-                if lent is not None:
-                    lent.close()
+                while held:
+                    held.pop().close()
                 raise
             finally:
                 if self._is_closed or pool is not self.engine.pool:
+                    self._drop_spares()
                     pool.dispose()  # it was given up while its connection was in use
 
     def _take(self) -> tuple[Pool, Any]:
         """Returns a connection to use, invalidate and close, and the pool that it comes from."""
         pool = self.engine.pool
+        while self._spares:
+            try:
+                spare = self._spares.pop()
+            except IndexError:
+                break  # another thread was quicker
+            if spare[0] is pool:
+                return spare
+            _close_all([spare])
+            spare[0].dispose()  # for somebody has disposed of the engine
         try:
             return pool, pool.connect()
         except Exception as error:
             self._translate.raise_for(error)
+
+    def _give_back(self, pool: Any, held: list[Any]) -> None:
+        """Takes the connection out of ``held``, and so out of the hands of this thread.
+
+        A few are kept at hand: to give one to the pool and borrow it again takes longer than all
+        else that is done about it. None is kept where others may have to wait for one.
+        """
+        if len(self._spares) < MOST_SPARES and pool.overflow() < 0:
+            self._spares.append((pool, held.pop()))
+        else:
+            held.pop().close()
+
+    def _drop_spares(self) -> None:
+        _close_all(self._spares)
 
     def _dbapi(self, lent: Any) -> Any:
         return lent.dbapi_connection
@@ -244,6 +274,7 @@ class OwnEngine:
         """Drops all connections of a pool: if one has lost the server, the others have too."""
         with self._lock:
             if pool is self.engine.pool and not self._is_memory:
+                self._drop_spares()
                 self.engine.dispose()
         self._driver.forget(self.engine)
 
@@ -252,6 +283,7 @@ class OwnEngine:
         if self._driver.takes_turns:
             self._gate.shut()
             if not self._is_only_one:
+                self._drop_spares()
                 self.engine.dispose()
 
     def after_fork_in_parent(self) -> None:
@@ -263,5 +295,11 @@ class OwnEngine:
         self._lock = threading.Lock()
         self._gate.reset()
         if not self._is_memory:
-            _inherited.append(self.engine.pool)
+            _inherited.extend((self.engine.pool, *self._spares))
+            self._spares.clear()
             self.engine.dispose(close=False)
+
+
+def _close_all(spares: list[tuple[Pool, Any]]) -> None:
+    while spares:
+        spares.pop()[1].close()

@@ -57,6 +57,9 @@ class GivenEngine(OwnEngine):
         except Exception as error:
             self._translate.raise_for(error)
 
+    def _give_back(self, pool: Pool, held: list[Any]) -> None:
+        held.pop().close()
+
     def _dbapi(self, lent: Any) -> Any:
         return lent.connection.dbapi_connection
 
