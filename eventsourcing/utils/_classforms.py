@@ -7,7 +7,7 @@ import enum
 import functools
 import operator
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -98,13 +98,20 @@ def _decode_enum(data: Any) -> Any:
         raise DecodeError(f"{type_name(cls)} has no such member") from None
 
 
+def attribute_picker(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
+    """Returns what takes the attributes of these names, or raises AttributeError."""
+    if len(names) > 1:
+        return operator.attrgetter(*names)
+    return lambda value: tuple(getattr(value, name) for name in names)
+
+
 def _fields_encoder(tag: str, cls: type, names: Sequence[str]) -> Encoder:
     topic = get_topic(cls)
-    read = [operator.attrgetter(name) for name in names]
+    row_of = attribute_picker(names)
 
     def encode(value: Any, room: int) -> Any:
         try:
-            values = [get(value) for get in read]
+            values = row_of(value)
         except AttributeError:
             raise EncodeError(f"a {type_name(cls)} lacks one of its fields") from None
         done = encode_all(values, room, lambda n: f".{names[n]}")
@@ -113,14 +120,30 @@ def _fields_encoder(tag: str, cls: type, names: Sequence[str]) -> Encoder:
     return encode
 
 
-def _decode_fields(cls: type, data: Any, names: Sequence[str]) -> list[Any]:
-    """Returns the decoded contents of exactly the fields ``names``, in their order."""
-    content = typed(data, dict)
-    if odd := sorted(content.keys() ^ set(names)):
+def check_fields(
+    cls: type, content: Mapping[str, Any], names: Iterable[str], defaults: Mapping[str, Any]
+) -> None:
+    """Checks that a stored object has the fields ``names``, and no other.
+
+    What the class was given since it was stored is not there, and takes its default.
+    """
+    known = set(names)
+    if odd := sorted(content.keys() - known | known - content.keys() - defaults.keys()):
         raise DecodeError(
             f"fields of {type_name(cls)} are missing or unknown: {', '.join(odd)[:200]}"
         )
-    return decode_all((content[name] for name in names), lambda n: f".{names[n]}")
+
+
+def _decode_fields(
+    cls: type, data: Any, names: Sequence[str], defaults: Mapping[str, Callable[[], Any]]
+) -> list[Any]:
+    """Returns the decoded contents of the fields ``names``, in their order."""
+    content = typed(data, dict)
+    check_fields(cls, content, names, defaults)
+    stored = [name for name in names if name in content]
+    done = decode_all((content[name] for name in stored), lambda n: f".{stored[n]}")
+    values = dict(zip(stored, done, strict=True))
+    return [values[name] if name in values else defaults[name]() for name in names]
 
 
 def _namedtuple_encoder(cls: Any) -> Encoder:
@@ -130,7 +153,8 @@ def _namedtuple_encoder(cls: Any) -> Encoder:
 def _decode_namedtuple(data: Any) -> Any:
     topic, content = row(data, 2)
     cls = _resolve(topic, is_namedtuple)
-    return tuple.__new__(cls, _decode_fields(cls, content, cls._fields))
+    defaults = {name: _always(value) for name, value in cls._field_defaults.items()}
+    return tuple.__new__(cls, _decode_fields(cls, content, cls._fields, defaults))
 
 
 def _dataclass_encoder(cls: Any) -> Encoder:
@@ -147,7 +171,23 @@ def _decode_dataclass(data: Any) -> Any:
     topic, content = row(data, 2)
     cls = _resolve(topic, _is_dataclass)
     names = [field.name for field in dataclasses.fields(cls)]
-    return build_dataclass(cls, zip(names, _decode_fields(cls, content, names), strict=True))
+    values = _decode_fields(cls, content, names, defaults_of(cls))
+    return build_dataclass(cls, zip(names, values, strict=True))
+
+
+def defaults_of(cls: Any) -> dict[str, Callable[[], Any]]:
+    """Returns what makes the default of each field of a dataclass that has one."""
+    defaults: dict[str, Callable[[], Any]] = {}
+    for field in dataclasses.fields(cls):
+        if field.default is not dataclasses.MISSING:
+            defaults[field.name] = _always(field.default)
+        elif field.default_factory is not dataclasses.MISSING:
+            defaults[field.name] = field.default_factory
+    return defaults
+
+
+def _always(value: Any) -> Callable[[], Any]:
+    return lambda: value
 
 
 def build_dataclass(cls: type[T], values: Iterable[tuple[str, Any]]) -> T:

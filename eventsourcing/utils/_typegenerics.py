@@ -13,12 +13,13 @@ from typing import Any
 from eventsourcing.utils._typeleaves import (
     LEAVES,
     TypeSpec,
+    all_are_exact,
     anything,
     convert,
     decodable,
     instance,
-    is_exactly,
     name_of,
+    row_is_exact,
     step,
     unlike,
 )
@@ -44,19 +45,16 @@ def _compile_elements(annotation: Any, origin: Any, args: Any, compiled: Compile
 
 
 def _array(spec: TypeSpec, cls: Any, item: TypeSpec, wire: Any) -> TypeSpec:
-    test, reader = item.exact, item.read
-    if test is None or reader is None:
+    rest, reader = all_are_exact(item), item.read
+    if rest is None or reader is None:
         return spec
-
-    def exact(value: Any) -> bool:
-        return type(value) is cls and all(map(test, value))
 
     def read(data: Any) -> Any:
         if type(data) is not list:
             raise unlike(spec.name, data)
         return cls(step(f"[{n}]", reader, item) for n, item in enumerate(data))
 
-    return dataclasses.replace(spec, exact=exact, wire=wire, read=read)
+    return spec.natural(cls, rest, wire, read)
 
 
 def _compile_tuple(annotation: Any, origin: Any, args: Any, compiled: Compile) -> TypeSpec:
@@ -84,17 +82,10 @@ def _compile_row(name: str, items: list[TypeSpec]) -> TypeSpec:
         )
 
     spec = TypeSpec(name, check, immutable=all(item.immutable for item in items))
-    tests = [item.exact for item in items if item.exact]
+    rest = row_is_exact(items)
     readers = [item.read for item in items if item.read]
-    if len(tests) < size:
+    if rest is None:
         return spec
-
-    def exact(value: Any) -> bool:
-        return (
-            type(value) is tuple
-            and len(value) == size
-            and all(test(part) for test, part in zip(tests, value, strict=True))
-        )
 
     def read(data: Any) -> Any:
         if type(data) is not list or len(data) != size:
@@ -103,7 +94,7 @@ def _compile_row(name: str, items: list[TypeSpec]) -> TypeSpec:
         return tuple(step(f"[{n}]", reader, part) for n, (reader, part) in parts)
 
     wire = tuple[tuple(item.wire for item in items)]  # type: ignore[valid-type,misc]
-    return dataclasses.replace(spec, exact=exact, wire=wire, read=read)
+    return spec.natural(tuple, rest, wire, read)
 
 
 def _compile_mapping(annotation: Any, origin: Any, args: Any, compiled: Compile) -> TypeSpec:
@@ -118,15 +109,13 @@ def _compile_mapping(annotation: Any, origin: Any, args: Any, compiled: Compile)
         )
 
     spec = TypeSpec(name_of(annotation), check)
-    exact_item, reader = item.exact, item.read
-    if origin is not dict or key is not LEAVES[str] or exact_item is None or reader is None:
+    are_exact, reader = all_are_exact(item), item.read
+    if origin is not dict or key is not LEAVES[str] or are_exact is None or reader is None:
         return spec
-    is_str = is_exactly(str)
+    are_strings = frozenset((str,)).issuperset
 
-    def exact(value: Any) -> bool:
-        return (
-            type(value) is dict and all(map(is_str, value)) and all(map(exact_item, value.values()))
-        )
+    def rest(value: Any) -> bool:
+        return are_strings(map(type, value)) and are_exact(value.values())
 
     def read(data: Any) -> Any:
         if type(data) is not dict:
@@ -134,7 +123,7 @@ def _compile_mapping(annotation: Any, origin: Any, args: Any, compiled: Compile)
         return {k: step(f"[key {n}]", reader, v) for n, (k, v) in enumerate(data.items())}
 
     wire = dict[str, item.wire]  # type: ignore[name-defined]
-    return dataclasses.replace(spec, exact=exact, wire=wire, read=read)
+    return spec.natural(dict, rest, wire, read)
 
 
 def _compile_union(annotation: Any, origin: Any, args: Any, compiled: Compile) -> TypeSpec:
@@ -170,9 +159,8 @@ def _compile_literal(annotation: Any, origin: Any, args: Any, compiled: Compile)
     spec = TypeSpec(name_of(annotation), check, immutable=True)
     if {type(arg) for arg in args} not in ({str}, {int}) or not decodable(annotation):
         return spec
-    return dataclasses.replace(
-        spec, exact=check, wire=annotation, read=convert(annotation, spec.name), scalar=True
-    )
+    kind = type(args[0])
+    return spec.natural(kind, check, annotation, convert(annotation, spec.name), scalar=True)
 
 
 def other_generic(annotation: Any, origin: Any, args: Any, compiled: Compile) -> TypeSpec:

@@ -7,7 +7,7 @@ import dataclasses
 import datetime as dt
 import math
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -36,6 +36,8 @@ class TypeSpec:
             accepted for float, and bool for int. What is not understood accepts everything.
         exact: whether msgspec writes the value so that decoding as ``wire`` gives back an equal
             value of the same type with the same repr, or refuses it for a lone surrogate.
+        kind: the one class that all exact values have; None if there is no such class.
+        rest: what else makes a value of that class exact; None if nothing.
         wire: the type for msgspec to decode as.
         read: makes a value of its natural form, read from JSON; DecodeError where it is not one.
         scalar: whether the natural form has neither arrays nor objects inside.
@@ -49,6 +51,22 @@ class TypeSpec:
     read: Read | None = None
     scalar: bool = False
     immutable: bool = False
+    kind: type | None = None
+    rest: Test | None = None
+
+    def natural(
+        self, kind: type, rest: Test | None, wire: Any, read: Read, scalar: bool = False
+    ) -> TypeSpec:
+        """Returns this meaning, of a type that has a natural form."""
+        return dataclasses.replace(
+            self,
+            exact=_exact(kind, rest),
+            kind=kind,
+            rest=rest,
+            wire=wire,
+            read=read,
+            scalar=scalar,
+        )
 
 
 def name_of(annotation: Any) -> str:
@@ -65,8 +83,65 @@ def instance(*classes: type) -> Test:
     return lambda value: isinstance(value, classes)
 
 
-def is_exactly(cls: type) -> Test:
-    return lambda value: type(value) is cls
+# -- exactness ---------------------------------------------------------------------------
+
+
+def _exact(kind: type, rest: Test | None) -> Test:
+    if rest is None:
+        return lambda value: type(value) is kind
+    return lambda value: type(value) is kind and rest(value)
+
+
+class _AnyClass:
+    """Is equal to every class, where a row may have one of several."""
+
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = object.__hash__
+
+
+def row_is_exact(specs: Iterable[TypeSpec]) -> Callable[[tuple[Any, ...]], bool] | None:
+    """Returns what tells whether each value of a row is exact; None if one type cannot be.
+
+    All classes are compared at once, so that only the rest takes a call for each value.
+    """
+    kinds: list[Any] = []
+    tests: list[tuple[int, Test]] = []
+    for n, spec in enumerate(specs):
+        if spec.exact is None:
+            return None
+        kinds.append(spec.kind or _AnyClass())
+        test = spec.rest if spec.kind else spec.exact
+        if test is not None:
+            tests.append((n, test))
+    classes = tuple(kinds)
+
+    def exact(row: tuple[Any, ...]) -> bool:
+        if tuple(map(type, row)) != classes:
+            return False
+        for n, test in tests:  # noqa: SIM110 - a generator would cost more than the tests
+            if not test(row[n]):
+                return False
+        return True
+
+    return exact
+
+
+def all_are_exact(spec: TypeSpec) -> Callable[[Iterable[Any]], bool] | None:
+    """Returns what tells whether all of the values are exact; None if the type cannot be.
+
+    It goes through the values twice.
+    """
+    exact, kind, rest = spec.exact, spec.kind, spec.rest
+    if exact is None:
+        return None
+    if kind is None:
+        return lambda values: all(map(exact, values))
+    are_of_kind = frozenset((kind,)).issuperset
+    if rest is None:
+        return lambda values: are_of_kind(map(type, values))
+    return lambda values: are_of_kind(map(type, values)) and all(map(rest, values))
 
 
 def step(step: str, read: Read, data: Any) -> Any:
@@ -88,30 +163,23 @@ def decodable(wire: Any) -> bool:
 # -- leaves ------------------------------------------------------------------------------
 
 
-def _exact_int(value: Any) -> bool:
-    return type(value) is int and INT64_MIN <= value <= INT64_MAX
+_UTC, _MINUTE = dt.UTC, dt.timedelta(minutes=1)
 
 
-def _exact_float(value: Any) -> bool:
-    return type(value) is float and math.isfinite(value)
+def _has_64_bits(value: int) -> bool:
+    return INT64_MIN <= value <= INT64_MAX
 
 
-def _exact_moment(cls: Any) -> Test:
-    utc, minute = dt.UTC, dt.timedelta(minutes=1)
-    timezone: Any = dt.timezone
-
-    def exact(value: Any) -> bool:
-        if type(value) is not cls or value.fold:
-            return False
-        zone = value.tzinfo
-        if zone is utc or zone is None:
-            return True
-        if type(zone) is not timezone:
-            return False
-        offset, *name = zone.__getinitargs__()
-        return not name and not offset % minute
-
-    return exact
+def _is_plain_moment(value: dt.datetime | dt.time) -> bool:
+    if value.fold:
+        return False
+    zone: Any = value.tzinfo
+    if zone is _UTC or zone is None:
+        return True
+    if type(zone) is not dt.timezone:
+        return False
+    offset, *name = zone.__getinitargs__()  # type: ignore[attr-defined]
+    return not name and not offset % _MINUTE
 
 
 def convert(wire: Any, name: str) -> Read:
@@ -144,17 +212,9 @@ def _read_decimal(data: Any) -> Any:
     return convert(Decimal, "Decimal")(data)
 
 
-def _leaf(cls: type, *also: type, exact: Test | None = None, read: Read | None = None) -> TypeSpec:
-    name = name_of(cls)
-    return TypeSpec(
-        name,
-        instance(cls, *also),
-        exact or is_exactly(cls),
-        cls,
-        read or convert(cls, name),
-        True,
-        True,
-    )
+def _leaf(cls: type, *also: type, rest: Test | None = None, read: Read | None = None) -> TypeSpec:
+    spec = _plain(cls, *also)
+    return spec.natural(cls, rest, cls, read or convert(cls, spec.name), scalar=True)
 
 
 def _plain(cls: type, *also: type) -> TypeSpec:
@@ -167,14 +227,14 @@ LEAVES: dict[Any, TypeSpec] = {
     abc.Callable: TypeSpec("Callable", anything),
     type(None): _leaf(type(None)),
     bool: _leaf(bool),
-    int: _leaf(int, exact=_exact_int),
-    float: _leaf(float, int, exact=_exact_float),
+    int: _leaf(int, rest=_has_64_bits),
+    float: _leaf(float, int, rest=math.isfinite),
     str: _leaf(str, read=_read_str),
     bytes: _leaf(bytes),
     UUID: _leaf(UUID),
     Decimal: _leaf(Decimal, read=_read_decimal),
-    dt.datetime: _leaf(dt.datetime, exact=_exact_moment(dt.datetime)),
-    dt.time: _leaf(dt.time, exact=_exact_moment(dt.time)),
+    dt.datetime: _leaf(dt.datetime, rest=_is_plain_moment),
+    dt.time: _leaf(dt.time, rest=_is_plain_moment),
     dt.date: _leaf(dt.date),
     dt.timedelta: _leaf(dt.timedelta),
     complex: _plain(complex, float, int),

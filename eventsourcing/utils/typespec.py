@@ -16,8 +16,13 @@ from typing import Any
 
 import msgspec
 
-from eventsourcing.exceptions import DecodeError
-from eventsourcing.utils._classforms import build_dataclass, is_namedtuple
+from eventsourcing.utils._classforms import (
+    attribute_picker,
+    build_dataclass,
+    check_fields,
+    defaults_of,
+    is_namedtuple,
+)
 from eventsourcing.utils._general import know_class
 from eventsourcing.utils._typegenerics import GENERICS, other_generic
 from eventsourcing.utils._typeleaves import (
@@ -28,8 +33,8 @@ from eventsourcing.utils._typeleaves import (
     convert,
     decodable,
     instance,
-    is_exactly,
     name_of,
+    row_is_exact,
     step,
     unlike,
 )
@@ -118,9 +123,7 @@ def _compile_enum(cls: Any) -> TypeSpec:
         return spec
     if not all(back) or not back:
         return spec
-    return dataclasses.replace(
-        spec, exact=is_exactly(cls), wire=cls, read=convert(cls, spec.name), scalar=True
-    )
+    return spec.natural(cls, None, cls, convert(cls, spec.name), scalar=True)
 
 
 def _compile_dataclass(cls: Any, outer: frozenset[type]) -> TypeSpec:
@@ -134,31 +137,29 @@ def _compile_dataclass(cls: Any, outer: frozenset[type]) -> TypeSpec:
     fields = {name: _compile(hints.get(name, Any), outer) for name in names}
     frozen = cls.__dataclass_params__.frozen and all(f.immutable for f in fields.values())
     spec = TypeSpec(name_of(cls), instance(cls), immutable=frozen)
-    tests = [(name, field.exact) for name, field in fields.items() if field.exact]
-    readers = [(name, field.read) for name, field in fields.items() if field.read]
-    if not plain or any(field.wire is None for field in fields.values()) or not decodable(cls):
+    readers = {name: field.read for name, field in fields.items() if field.read}
+    row_rest = row_is_exact(fields.values())
+    if not plain or row_rest is None or not decodable(cls):
         return spec
+    row_of, defaults = attribute_picker(names), defaults_of(cls)
 
-    def exact(value: Any) -> bool:
-        if type(value) is not cls:
-            return False
+    def rest(value: Any) -> bool:
         try:
-            for name, test in tests:
-                if not test(getattr(value, name)):
-                    return False
+            return row_rest(row_of(value))
         except AttributeError:  # a field was deleted
             return False
-        return True
 
     def read(data: Any) -> Any:
         if type(data) is not dict:
             raise unlike(spec.name, data)
-        if odd := sorted(data.keys() ^ fields.keys()):
-            raise DecodeError(f"fields are missing or unknown: {', '.join(odd)[:200]}")
-        values = [(n, step(f".{n}", r, data[n])) for n, r in readers]
+        check_fields(cls, data, names, defaults)
+        values = [
+            (n, step(f".{n}", read, data[n]) if n in data else defaults[n]())
+            for n, read in readers.items()
+        ]
         return build_dataclass(cls, values)
 
-    return dataclasses.replace(spec, exact=exact, wire=cls, read=read)
+    return spec.natural(cls, rest, cls, read)
 
 
 def _is_plain(cls: Any, names: list[str]) -> bool:

@@ -1,0 +1,87 @@
+"""Values of classes that were given fields since they were stored."""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from eventsourcing.exceptions import DecodeError
+from eventsourcing.utils.statecodec import StateCodec
+from tests.utils.strategies import Address, Point
+
+
+@dataclass
+class Basket:
+    owner: str
+    items: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Slotted:
+    owner: str
+    note: str = ""
+
+
+@dataclass
+class Counted:
+    """Has no natural form, because of its ``__post_init__``."""
+
+    owner: str
+    count: int = 0
+
+    def __post_init__(self) -> None:
+        self.count += 1
+
+
+def without(name: str, data: Any) -> Any:
+    """Returns JSON data without the members of this name, at any depth."""
+    if isinstance(data, dict):
+        return {key: without(name, value) for key, value in data.items() if key != name}
+    return [without(name, item) for item in data] if isinstance(data, list) else data
+
+
+@pytest.mark.parametrize("cls", [Address, Basket, Slotted, Counted])
+@pytest.mark.parametrize("annotation", [lambda cls: cls, lambda cls: cls | None, lambda _: Any])
+def test_a_field_that_was_added_since_has_its_default(cls: Any, annotation: Any) -> None:
+    codec = StateCodec({"v": annotation(cls)})
+    value = cls("ann")
+    text = codec.encode({"v": value})
+    added = dataclasses.fields(cls)[-1].name
+
+    older = json.dumps(without(added, json.loads(text)), separators=(",", ":"))
+
+    assert added in text
+    assert added not in older
+    expected = value if cls is not Counted else Counted("ann", -1)  # no __post_init__ ran
+    assert codec.decode(older) == {"v": expected}
+
+
+def test_so_has_one_of_a_named_tuple() -> None:
+    codec = StateCodec({"v": Point})
+    older = codec.encode({"v": Point(1)}).replace(',"y":null', "")
+    assert "y" not in json.dumps(json.loads(older)["v"]["$namedtuple"][1])
+    assert codec.decode(older) == {"v": Point(1)}
+
+
+def test_a_default_that_is_made_is_made_for_each() -> None:
+    codec = StateCodec({"v": list[Basket]})
+    first, second = codec.decode('{"v":[{"owner":"ann"},{"owner":"bob"}]}')["v"]
+    first.items.append("apple")
+    assert second == Basket("bob")
+
+
+@pytest.mark.parametrize(
+    ("state", "field", "said"),
+    [
+        ('{"v":[{"city":"Rome"}]}', "v[0]", "street"),
+        ('{"v":[{"street":"s"},{"street":"s","zip":1}]}', "v[1]", "zip"),
+    ],
+)
+def test_a_field_without_a_default_or_that_is_unknown_is_named(
+    state: str, field: str, said: str
+) -> None:
+    with pytest.raises(DecodeError, match=said) as caught:
+        StateCodec({"v": list[Address]}).decode(state)
+    assert caught.value.field == field
