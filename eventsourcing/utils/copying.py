@@ -48,7 +48,10 @@ def independent_copy(value: Any) -> Any:
 
 
 def _copies(values: Iterable[Any]) -> list[Any]:
-    return [independent_copy(value) for value in values]
+    return [  # independent_copy() in line
+        value if (cls := type(value)) in _SCALARS else (_COPIERS.get(cls) or _copier_of(cls))(value)
+        for value in values
+    ]
 
 
 def _copy_list(value: list[Any]) -> list[Any]:
@@ -65,40 +68,45 @@ def _copy_dict(value: dict[Any, Any]) -> dict[Any, Any]:
     return {independent_copy(key): independent_copy(item) for key, item in value.items()}
 
 
-def _copier_of_frozen(
-    values_in: Callable[[Any], Iterable[Any]], rebuild: Callable[[Any, list[Any]], Any]
-) -> Copier:
-    """Returns a copier of objects that cannot change themselves.
-
-    Args:
-        values_in: returns the values in an object, which may be mutable.
-        rebuild: returns another such object, with copies of these values.
-    """
+def _copier_of_frozen(make: Callable[[list[Any]], Any]) -> Copier:
+    """Returns a copier of tuples and the like, which ``make`` makes of copies of what they hold."""
 
     def copy(value: Any) -> Any:
-        values = values_in(value)
-        if _are_scalars(map(type, values)):
+        if _are_scalars(map(type, value)):
             return value
-        copies = _copies(values)
-        return value if all(map(is_, copies, values)) else rebuild(value, copies)
+        copies = _copies(value)
+        return value if all(map(is_, copies, value)) else make(copies)
 
     return copy
 
 
 def _copier_of_dataclass(cls: type) -> Copier:
     """Returns a copier of dataclass objects that are their ``__dict__``."""
+    is_frozen = _is_frozen(cls)
 
-    def rebuild(value: Any, copies: list[Any]) -> Any:
-        copy: Any = object.__new__(cls)
-        vars(copy).update(zip(vars(value), copies, strict=True))
-        return copy
+    def copy(value: Any) -> Any:
+        state = vars(value)
+        if is_frozen and _are_scalars(map(type, state.values())):
+            return value
+        copies = _copies(state.values())
+        if is_frozen and all(map(is_, copies, state.values())):
+            return value
+        made: Any = object.__new__(cls)
+        vars(made).update(zip(state, copies, strict=True))
+        return made
 
-    def values_in(value: object) -> Iterable[Any]:
-        return vars(value).values()
+    return copy
 
-    if _is_frozen(cls):
-        return _copier_of_frozen(values_in, rebuild)
-    return lambda value: rebuild(value, _copies(values_in(value)))
+
+def _copier_of_slotted(cls: Any) -> Copier:
+    """Returns a copier of frozen dataclass objects that are their slots."""
+    names = [field.name for field in dataclasses.fields(cls)]
+
+    def copy(value: Any) -> Any:
+        values = [getattr(value, name) for name in names]
+        return value if all(map(is_, _copies(values), values)) else deepcopy(value)
+
+    return copy
 
 
 def _is_frozen(cls: type) -> bool:
@@ -125,8 +133,8 @@ _COPIERS: dict[type, Copier] = {
     list: _copy_list,
     set: _copy_set,
     dict: _copy_dict,
-    tuple: _copier_of_frozen(lambda value: value, lambda _, copies: tuple(copies)),
-    frozenset: _copier_of_frozen(tuple, lambda _, copies: frozenset(copies)),
+    tuple: _copier_of_frozen(tuple),
+    frozenset: _copier_of_frozen(frozenset),
 }
 
 
@@ -139,16 +147,11 @@ def _find_copier(cls: Any) -> Copier:
     if issubclass(cls, Enum):
         return lambda value: value
     if is_namedtuple(cls) and not cls.__dictoffset__ and not _says_how(cls):
-        return _copier_of_frozen(lambda v: v, lambda _, copies: tuple.__new__(cls, copies))
+        return _copier_of_frozen(lambda copies: tuple.__new__(cls, copies))
     if not hasattr(cls, "__dataclass_fields__"):
         return deepcopy
     if cls.__dictoffset__ and not any(vars(base).get("__slots__") for base in cls.__mro__):
         return deepcopy if _says_how(cls) else _copier_of_dataclass(cls)
     if _is_frozen(cls) and _is_slotted(cls) and not _says_how(cls, _COPY_METHODS[:3]):
-        names = [field.name for field in dataclasses.fields(cls)]
-        return _copier_of_frozen(lambda v: [getattr(v, n) for n in names], _deep)
+        return _copier_of_slotted(cls)
     return deepcopy
-
-
-def _deep(value: Any, copies: list[Any]) -> Any:
-    return deepcopy(value)
