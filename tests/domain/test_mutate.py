@@ -12,6 +12,7 @@ from eventsourcing.domain.model.events import DomainEvent
 from eventsourcing.exceptions import (
     EntityIsDiscarded,
     EventFieldError,
+    EventSourcingError,
     MismatchedEventError,
     OriginatorIDError,
     OriginatorVersionError,
@@ -196,6 +197,18 @@ def test_a_second_created_event_is_refused() -> None:
 
     with pytest.raises(OriginatorVersionError, match="Account 'a' exists already"):
         again.mutate(account)
+
+
+def test_a_command_cannot_create_the_entity_again() -> None:
+    account = Account.create(id="a")
+    topic = vars(account.pending_events[0])["originator_topic"]
+
+    with pytest.raises(OriginatorVersionError, match="Account 'a' exists already"):
+        account._trigger(Account.Created, originator_topic=topic)
+    with pytest.raises(EventSourcingError):
+        account._trigger(Account.Created)
+
+    assert (account.version, len(account.pending_events)) == (1, 1)
 
 
 def test_another_event_than_created_cannot_be_the_first() -> None:

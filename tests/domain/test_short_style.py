@@ -43,6 +43,18 @@ class Account(AggregateRoot):
     def rename(self, name: str) -> None:
         self.name = name
 
+    class Moved(AggregateRoot.Event):
+        to: str
+        origin: str
+
+    @event(Moved)
+    def move(self, origin: str, to: str) -> None:
+        self.moved = (origin, to)
+
+    @event("Paired")
+    def pair(self, left: str, right: str) -> None:
+        self.paired = (left, right)
+
     @event("Untyped")
     def untyped(self, anything, event_class=1):  # type: ignore[no-untyped-def]  # noqa: ANN001
         self.anything = anything
@@ -100,6 +112,37 @@ def test_a_command_takes_arguments_by_position_by_name_and_by_default(
     deposited = last_event(account)
     assert (type(deposited).__qualname__, account.balance) == ("Account.Deposited", Decimal(5))
     assert (deposited.amount, deposited.note, deposited.quiet) == (Decimal(5), "", False)
+
+
+def test_arguments_reach_the_body_by_their_names_in_whatever_order_they_are_given() -> None:
+    account = Account.create()
+
+    account.pair(right="b", left="a")
+
+    assert account.paired == ("a", "b")
+    assert (last_event(account).left, last_event(account).right) == ("a", "b")
+
+
+def test_the_fields_of_a_written_event_may_stand_in_another_order_than_the_parameters() -> None:
+    account = Account.create()
+
+    account.move("a", "b")
+
+    assert account.moved == ("a", "b")
+    assert (last_event(account).origin, last_event(account).to) == ("a", "b")
+
+
+def test_an_event_class_derived_from_a_made_one_changes_the_entity_as_it_says_itself() -> None:
+    class Unpaired(Account.Paired):  # type: ignore[name-defined, misc]
+        def mutate(self, obj: Any, /) -> None:
+            super().mutate(obj)
+            obj.paired = (self.right, self.left)
+
+    account = Account.create()
+
+    account._trigger(Unpaired, left="a", right="b")
+
+    assert account.paired == ("b", "a")
 
 
 def test_a_command_without_parameters_makes_an_event_without_fields() -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, ClassVar, Self
 from uuid import UUID, uuid4
 
 from eventsourcing.domain.model import events, stores
+from eventsourcing.domain.model.context import current_unit_of_work
 from eventsourcing.domain.model.entityevents import applied, define_events, new_event
 from eventsourcing.domain.model.events import (
     DomainEvent,
     EventWithOriginatorID,
-    quick_event,
+    restore,
     twin_of,
 )
+from eventsourcing.domain.model.recipes import Recipes
 from eventsourcing.domain.model.saving import publish_pending
 from eventsourcing.exceptions import (
     EntityIsDiscarded,
@@ -23,6 +26,7 @@ from eventsourcing.exceptions import (
     ProgrammingError,
 )
 from eventsourcing.utils.ids import check_id
+from eventsourcing.utils.times import utc_now
 from eventsourcing.utils.topic import TopicRegistry, get_topic
 
 __all__ = ["DomainEntity", "entity_classes"]
@@ -36,14 +40,20 @@ class DomainEntity:
 
     __topic__: ClassVar[str]
     _init_parameters: ClassVar[tuple[str, ...]] = ()
+    _es_topic: ClassVar[str]
+    _es_recipes: ClassVar[Recipes]
+    _es_versioned: ClassVar[bool] = False  # its events have positions
+    _es_timestamped: ClassVar[bool] = False  # its events have times
 
     _es_id: UUID | str | int
-    _es_home: stores.Store | None = None
+    _es_created_on: datetime
+    _es_last_modified: datetime
+    _es_home: stores.Store | None
     _es_pending: list[DomainEvent]
-    _es_version: int = 0
-    _es_stored: int | None = None  # at which version the store has it, if that is known
-    _es_discarded: bool = False
-    _es_applying: DomainEvent | None = None
+    _es_version: int
+    _es_stored: int | None  # at which version the store has it, if that is known
+    _es_discarded: bool
+    _es_applying: DomainEvent | None
 
     class Event(EventWithOriginatorID):
         """Something that happened to the entity."""
@@ -54,7 +64,7 @@ class DomainEntity:
 
         def __init_subclass__(cls, topic: str | None = None, **kwargs: Any) -> None:
             super().__init_subclass__(topic=topic, **kwargs)
-            if not hasattr(cls.mutate, "is_applied"):  # its own, or that of a mixin
+            if not hasattr(cls.mutate, "change"):  # its own, or that of a mixin
                 cls.mutate = applied(cls.mutate)  # type: ignore[method-assign]
 
         def _originator(self, obj: DomainEntity | None) -> DomainEntity:
@@ -93,7 +103,7 @@ class DomainEntity:
                     f"{type(obj).__qualname__} {obj._es_id!r} exists already"
                 )
             cls = self._of_class
-            if cls is None or get_topic(cls) != self.originator_topic:
+            if cls is None or cls._es_topic != self.originator_topic:
                 cls = entity_classes.resolve(self.originator_topic)
             obj = cls.__new__(cls)
             obj._begin(self)
@@ -126,10 +136,12 @@ class DomainEntity:
         if topic is not None:
             cls.__topic__ = topic
         entity_classes.register(cls)
+        cls._es_topic = get_topic(cls)
         define_events(cls)
+        cls._es_recipes = Recipes(cls)
 
     def __init__(self, **kwargs: Any) -> None:
-        if "_es_id" not in self.__dict__:
+        if not hasattr(self, "_es_id"):
             name = type(self).__qualname__
             raise ProgrammingError(f"make it with {name}.create(...), not with {name}(...)")
         if kwargs:
@@ -152,10 +164,12 @@ class DomainEntity:
             EventFieldError: a field is missing, unknown, or of a wrong type.
         """
         originator_id = uuid4() if id is None else check_id(id)
-        position = cls._place(originator_id, 0)
-        position["originator_topic"] = get_topic(cls)
-        event = quick_event(cls.Created, position, kwargs)
-        if event is None:
+        position = cls._position(originator_id, 0)
+        position["originator_topic"] = cls._es_topic
+        recipe = cls._es_recipes[cls.Created]
+        if recipe.takes(kwargs):
+            event = restore(cls.Created, kwargs | position, current_unit_of_work())
+        else:
             event = new_event(cls.Created, position, kwargs)
         obj: Self = twin_of(event).mutate(None)
         obj._es_home, obj._es_stored = stores.innermost([event]), 0
@@ -190,38 +204,60 @@ class DomainEntity:
         """
         self._trigger_event(event_class, kwargs)
 
-    def _trigger_event(self, event_class: type[DomainEvent], values: dict[str, Any]) -> None:
-        if self._es_discarded:
-            raise _is_discarded(self)
-        if self._es_applying is not None:
-            raise ProgrammingError(
-                f"{type(self._es_applying).__qualname__} is being applied: what an event does must"
-                " not trigger another event, or each replay would trigger it again"
-            )
-        position = self._place(self._es_id, self._es_version)
-        event = quick_event(event_class, position, values)
-        if event is None:
-            event = new_event(event_class, position, values)
-            twin_of(event).mutate(self)
-        else:
-            event.mutate(self)
+    def _trigger_event(self, event: str | type[DomainEvent], values: dict[str, Any]) -> None:
+        """Triggers an event of this class, or of the class of this name in the entity's."""
+        if self._es_applying is not None or self._es_discarded:
+            raise _refusal(self)
+        recipe = self._es_recipes[event]
+        try:
+            picked = recipe.pick(values)
+        except KeyError:
+            picked = ()
+        if [*map(type, picked)] != recipe.types or len(picked) != len(values):
+            self._trigger_checked(recipe.event_class, values)
+            return
+        happened = self._es_applying = recipe.event_of(self, values)
+        try:
+            if recipe.body is None:
+                recipe.change(happened, self)
+            else:
+                recipe.body(self, *picked)
+        finally:
+            self._es_applying = None
+        self._es_version += 1
+        if recipe.is_timestamped:
+            self._es_last_modified = values["timestamp"]
+        self._emit(happened)
+
+    def _trigger_checked(self, event_class: type[DomainEvent], values: dict[str, Any]) -> None:
+        """Triggers an event for which there is no quick way, or says what is wrong with it."""
+        event = new_event(event_class, self._position(self._es_id, self._es_version), values)
+        twin_of(event).mutate(self)
         self._emit(event)
 
-    # -- what versions and time stamps add to
-
-    @staticmethod
-    def _place(originator_id: UUID | str | int, version: int) -> dict[str, Any]:
+    @classmethod
+    def _position(cls, originator_id: UUID | str | int, version: int) -> dict[str, Any]:
         """Returns the fields of an event that say where and when it happens."""
-        return {"originator_id": originator_id}
+        position: dict[str, Any] = {"originator_id": originator_id}
+        if cls._es_versioned:
+            position["originator_version"] = version
+        if cls._es_timestamped:
+            position["timestamp"] = utc_now()
+        return position
 
     def _begin(self, event: Any) -> None:
         self._es_id = event.originator_id
+        self._es_version = 0
         self._es_pending = []
+        self._es_stored = self._es_home = self._es_applying = None
+        self._es_discarded = False
+        if self._es_timestamped:
+            self._es_created_on = self._es_last_modified = event.timestamp
 
     def _check_follows(self, event: Any) -> None:
         if self._es_discarded:
-            raise _is_discarded(self)
-        if event.originator_id is not self._es_id and event.originator_id != self._es_id:
+            raise _refusal(self)
+        if event.originator_id != self._es_id:
             raise OriginatorIDError(
                 f"{type(event).__qualname__} is of {event.originator_id!r}, not of {self._es_id!r}"
             )
@@ -231,9 +267,11 @@ class DomainEntity:
                 f"{type(event).__qualname__} is an event of {owner.__qualname__}, and"
                 f" {self._es_id!r} is a {type(self).__qualname__}"
             )
-
-    def _count(self, event: Any) -> None:
-        pass
+        if self._es_versioned and event.originator_version != self._es_version:
+            raise OriginatorVersionError(
+                f"{type(event).__qualname__} has position {event.originator_version}, but"
+                f" {type(self).__qualname__} {self._es_id!r} takes {self._es_version} next"
+            )
 
     def _loaded(self, home: stores.Store | None) -> None:
         """Is told by a repository where the entity comes from."""
@@ -265,7 +303,16 @@ class DomainEntity:
 
 
 entity_classes.register(DomainEntity)
+DomainEntity._es_topic = get_topic(DomainEntity)
+DomainEntity._es_recipes = Recipes(DomainEntity)
 
 
-def _is_discarded(entity: DomainEntity) -> EntityIsDiscarded:
-    return EntityIsDiscarded(f"{type(entity).__qualname__} {entity._es_id!r} has been discarded")
+def _refusal(entity: DomainEntity) -> EntityIsDiscarded | ProgrammingError:
+    if entity._es_discarded:
+        return EntityIsDiscarded(
+            f"{type(entity).__qualname__} {entity._es_id!r} has been discarded"
+        )
+    return ProgrammingError(
+        f"{type(entity._es_applying).__qualname__} is being applied: what an event does must"
+        " not trigger another event, or each replay would trigger it again"
+    )

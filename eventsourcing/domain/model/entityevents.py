@@ -10,12 +10,12 @@ import types
 from collections.abc import Callable
 from functools import wraps
 from inspect import signature
-from operator import attrgetter, itemgetter
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from eventsourcing.domain.model.events import DomainEvent, event_classes
 from eventsourcing.domain.model.eventschema import parameters_of
+from eventsourcing.domain.model.recipes import picker_of
 from eventsourcing.exceptions import EventFieldError, ProgrammingError
 
 if TYPE_CHECKING:
@@ -68,8 +68,6 @@ def command(body: FunctionType, event: str | type[DomainEvent]) -> Callable[...,
             )
     by_position = tuple(p.name for _, p in parameters_of(body) if p.kind is p.POSITIONAL_OR_KEYWORD)
 
-    find: Callable[[Any], Any] = attrgetter(event) if isinstance(event, str) else lambda _: event
-
     @wraps(body)
     def method(self: Any, /, *args: Any, **kwargs: Any) -> None:
         if self._es_applying is not None:
@@ -79,7 +77,7 @@ def command(body: FunctionType, event: str | type[DomainEvent]) -> Callable[...,
             return
         if args:
             kwargs |= _named(body, by_position, args, kwargs)
-        self._trigger_event(find(self), kwargs)
+        self._trigger_event(event, kwargs)
 
     method._short_style = (body, event)  # type: ignore[attr-defined]
     return method
@@ -131,16 +129,24 @@ def applied(change: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
             return obj
         if obj is None or self._begins:
             obj = self._originator(obj)
-        obj._check_follows(self)
+        elif (
+            self.originator_id is not obj._es_id
+            or self._of_class is not type(obj)
+            or (obj._es_versioned and self.originator_version != obj._es_version)
+            or obj._es_discarded
+        ):
+            obj._check_follows(self)
         obj._es_applying = self
         try:
             change(self, obj)
         finally:
             obj._es_applying = None
-        obj._count(self)
+        obj._es_version += 1
+        if obj._es_timestamped:
+            obj._es_last_modified = self.timestamp
         return None if obj._es_discarded else obj
 
-    mutate.is_applied = True  # type: ignore[attr-defined]
+    mutate.change = change  # type: ignore[attr-defined]
     return mutate
 
 
@@ -210,12 +216,14 @@ def _define_event_of(
 def _mutate_of(body: FunctionType) -> Callable[[DomainEvent, Any], None]:
     """Makes a ``mutate`` of the body of a method: the event's fields are its arguments."""
     parameters = [parameter for _, parameter in parameters_of(body)]
-    names = [parameter.name for parameter in parameters]
-    if len(names) > 1 and all(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters):
-        pick = itemgetter(*names)
+    names = tuple(parameter.name for parameter in parameters)
+    if all(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters):
+        pick = picker_of(names)
 
         def mutate(self: DomainEvent, obj: Any) -> None:
             body(obj, *pick(self.__dict__))
+
+        mutate.body_and_parameters = (body, names)  # type: ignore[attr-defined]
     else:
 
         def mutate(self: DomainEvent, obj: Any) -> None:

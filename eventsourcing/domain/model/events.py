@@ -83,8 +83,8 @@ class DomainEvent:
         event_classes.register(cls)
 
     def __init__(self, /, **attributes: Any) -> None:
-        _set_attributes(self, schema_of(type(self)).attributes(attributes))
-        _set_context(self, current_unit_of_work())
+        set_attributes(self, schema_of(type(self)).attributes(attributes))
+        set_context(self, current_unit_of_work())
 
     @property
     def context(self) -> EventContext:
@@ -97,7 +97,7 @@ class DomainEvent:
                 context = EventContext._make(context)
             else:
                 context = EventContext(new_event_id(), *(context or ()))
-            _set_context(self, context)
+            set_context(self, context)
         return context
 
     def mutate(self, obj: Any, /) -> Any:
@@ -128,16 +128,16 @@ class DomainEvent:
         return self.__dict__, self.context
 
     def __setstate__(self, state: tuple[dict[str, Any], EventContext]) -> None:
-        _set_attributes(self, dict(state[0]))
-        _set_context(self, state[1])
+        set_attributes(self, dict(state[0]))
+        set_context(self, state[1])
 
 
 event_classes.register(DomainEvent)
 
 # An event refuses to be set, and these are quicker than object.__setattr__.
-_new = object.__new__
-_set_attributes = vars(DomainEvent)["__dict__"].__set__
-_set_context = vars(DomainEvent)["_context"].__set__
+new_object = object.__new__
+set_attributes = vars(DomainEvent)["__dict__"].__set__
+set_context = vars(DomainEvent)["_context"].__set__
 
 E = TypeVar("E", bound=DomainEvent)
 
@@ -153,28 +153,6 @@ def schema_of(cls: type[DomainEvent]) -> EventSchema:
     return schema
 
 
-def quick_event(cls: type[E], position: dict[str, Any], values: dict[str, Any]) -> E | None:
-    """Returns ``cls(**position, **values)``, or None if that needs a closer look.
-
-    Args:
-        position: what an entity says of its event: known to be right.
-        values: the other fields. If all are immutable values of just the declared classes,
-            the dict becomes the event's own.
-    """
-    schema = cls._schema or schema_of(cls)
-    if (
-        tuple(values) != schema.quick_names
-        or tuple(map(type, values.values())) != schema.quick_types
-        or tuple(position) != schema.quick_position
-    ):
-        return None
-    values.update(position)
-    event: E = _new(cls)
-    _set_attributes(event, values)
-    _set_context(event, current_unit_of_work())
-    return event
-
-
 def restore(cls: type[E], attributes: dict[str, Any], context: Sequence[str | None] | None) -> E:
     """Returns an event with these attributes: neither checked nor copied.
 
@@ -182,9 +160,9 @@ def restore(cls: type[E], attributes: dict[str, Any], context: Sequence[str | No
         attributes: becomes the event's own.
         context: event id, correlation id and causation id; or a unit of work, or None.
     """
-    event: E = _new(cls)
-    _set_attributes(event, attributes)
-    _set_context(event, context)
+    event: E = new_object(cls)
+    set_attributes(event, attributes)
+    set_context(event, context)
     return event
 
 

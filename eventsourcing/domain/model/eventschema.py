@@ -21,7 +21,7 @@ from eventsourcing.utils.statecodec import StateCodec
 from eventsourcing.utils.times import is_utc
 from eventsourcing.utils.typespec import TypeSpec, compile_type
 
-__all__ = ["EventSchema", "Field", "parameters_of"]
+__all__ = ["GIVEN_BY_ENTITY", "EventSchema", "Field", "parameters_of", "plain_type"]
 
 POSITION_FIELDS = frozenset({"originator_id", "originator_version"})
 """Kept in columns of their own, and so no part of the stored state."""
@@ -29,7 +29,10 @@ POSITION_FIELDS = frozenset({"originator_id", "originator_version"})
 RESERVED_FIELDS = frozenset({"context", "mutate", "_begins", "_of_class", "_originator"})
 """Attributes that every event has anyway."""
 
-_GIVEN_BY_ENTITY = ("originator_id", "originator_version", "timestamp", "originator_topic")
+GIVEN_BY_ENTITY = frozenset(
+    {"originator_id", "originator_version", "timestamp", "originator_topic"}
+)
+"""What an entity says of its event, besides what the caller says."""
 
 _MISSING: Any = object()
 
@@ -87,19 +90,11 @@ class EventSchema:
                     f" {type(field.default).__name__}, not {self._specs[field.name].name}"
                 )
         self._plan = tuple(
-            (field, field.name, _plain_type(field.annotation), self._specs[field.name].check)
+            (field, field.name, plain_type(field.annotation), self._specs[field.name].check)
             for field in self.fields.values()
         )
         self._copied = tuple(n for n, spec in self._specs.items() if not spec.immutable)
         self.is_immutable = not self.is_open and not self._copied
-        # For the quick way to make an event, which nearly all can go: see quick_event().
-        free = [f for f in self.fields.values() if f.name not in _GIVEN_BY_ENTITY]
-        self.quick_names = tuple(field.name for field in free)
-        self.quick_types = tuple(_plain_type(field.annotation) for field in free)
-        given = tuple(name for name in _GIVEN_BY_ENTITY if name in self.fields)
-        constructors = [base for base in cls.__mro__[:-1] if "__init__" in vars(base)]
-        is_plain = self.is_immutable and len(constructors) == 1 and hasattr(cls, "_of_class")
-        self.quick_position = given if is_plain else None
 
     def _compiled(self, field: Field) -> TypeSpec:
         try:
@@ -162,7 +157,7 @@ class EventSchema:
 
     def _refuse_given(self, parameters: dict[str, Field]) -> None:
         for name in parameters:
-            if name in self.fields and name in (*_GIVEN_BY_ENTITY, "originator_topic"):
+            if name in self.fields and name in GIVEN_BY_ENTITY:
                 raise ProgrammingError(
                     f"{self.name}: a parameter cannot be called {name!r}: every such event has that"
                 )
@@ -292,6 +287,6 @@ def _resolved(owner: type | FunctionType, name: str, annotation: Any) -> Any:
         ) from error
 
 
-def _plain_type(annotation: Any) -> Any:
+def plain_type(annotation: Any) -> Any:
     """Returns the annotation if it is a class that ``type(value) is`` can be tried with first."""
     return annotation if isinstance(annotation, type) else None

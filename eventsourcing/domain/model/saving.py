@@ -48,13 +48,11 @@ def _check_complete(entity: DomainEntity, its_events: Sequence[DomainEvent]) -> 
     They do not if an interrupt came between the change and its event, or if two threads shared
     the entity. To store them all the same would leave a gap, and nobody could load it again.
     """
+    if not entity._es_versioned:
+        return
     first = entity._es_version - len(its_events)
-    positions = [e.__dict__.get("originator_version") for e in its_events]
-    is_versioned = positions != [None] * len(positions)
-    if is_versioned and (
-        positions != list(range(first, entity._es_version))
-        or entity._es_stored not in (None, first)
-    ):
+    positions = [event.__dict__["originator_version"] for event in its_events]
+    if positions != [*range(first, entity._es_version)] or entity._es_stored not in (None, first):
         raise ProgrammingError(
             f"{type(entity).__qualname__} {entity.id!r} has lost an event on the way (an"
             " interrupt, or two threads at once?): load it again, and repeat the command"

@@ -1,0 +1,134 @@
+"""How entities of one class make events of one class, worked out once. Part of the domain layer.
+
+Nearly all events can be made the quick way: every field is given, and each value is of just the
+declared class, which is an immutable one. The others are left to the event's constructor, which
+also says what is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from eventsourcing.domain.model.context import current_unit_of_work
+from eventsourcing.domain.model.events import (
+    DomainEvent,
+    new_object,
+    schema_of,
+    set_attributes,
+    set_context,
+)
+from eventsourcing.domain.model.eventschema import GIVEN_BY_ENTITY, plain_type
+from eventsourcing.utils.times import utc_now
+
+if TYPE_CHECKING:
+    from eventsourcing.domain.model.domainentity import DomainEntity
+
+__all__ = ["Recipe", "Recipes", "picker_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How entities of one class make events of one class.
+
+    Attributes:
+        event_class: what is made.
+        pick: returns the values of the fields in their order, or raises ``KeyError``.
+        types: the classes of these values; ``[None]``, which fits none, if there is no quick way.
+        is_versioned: whether the events have positions.
+        is_timestamped: whether the events have times.
+        change: takes an event and an entity, and changes the entity.
+        body: takes an entity and the values, and changes the entity as ``change`` does; None if
+            nothing does.
+    """
+
+    event_class: type[DomainEvent]
+    pick: Callable[[dict[str, Any]], tuple[Any, ...]]
+    types: list[type | None]
+    is_versioned: bool = False
+    is_timestamped: bool = False
+    change: Callable[[Any, Any], Any] = lambda event, entity: None
+    body: Callable[..., Any] | None = None
+
+    def takes(self, values: dict[str, Any]) -> bool:
+        """Tells whether an event with these values can be made the quick way."""
+        try:
+            picked = self.pick(values)
+        except KeyError:
+            return False
+        return [*map(type, picked)] == self.types and len(picked) == len(values)
+
+    def event_of(self, entity: DomainEntity, values: dict[str, Any]) -> DomainEvent:
+        """Returns the event that the entity makes of values that the recipe takes.
+
+        The dict becomes the event's own.
+        """
+        values["originator_id"] = entity._es_id
+        if self.is_versioned:
+            values["originator_version"] = entity._es_version
+        if self.is_timestamped:
+            values["timestamp"] = utc_now()
+        event: DomainEvent = new_object(self.event_class)
+        set_attributes(event, values)
+        set_context(event, current_unit_of_work())
+        return event
+
+
+class Recipes(dict[str | type[DomainEvent], Recipe]):
+    """The recipes of one class of entities, by event class or by its name in that class."""
+
+    def __init__(self, entity_class: type[DomainEntity]) -> None:
+        super().__init__()
+        self._entity_class = entity_class
+
+    def __missing__(self, event: str | type[DomainEvent]) -> Recipe:
+        event_class = getattr(self._entity_class, event) if isinstance(event, str) else event
+        recipe = self[event] = _recipe_for(self._entity_class, event_class)
+        return recipe
+
+
+def picker_of(names: tuple[str, ...]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
+    """Returns what takes the values of these keys in their order, or raises ``KeyError``."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    if not names:
+        return lambda values: ()
+    (name,) = names
+    return lambda values: (values[name],)
+
+
+def _recipe_for(entity_class: type[DomainEntity], event_class: Any) -> Recipe:
+    if not _has_quick_way(entity_class, event_class):
+        return Recipe(event_class, picker_of(()), [None])
+    fields = schema_of(event_class).fields
+    names = tuple(name for name in fields if name not in GIVEN_BY_ENTITY)
+    # An entity is not changed by a second Created: that refuses to make it once more.
+    change = event_class._originator if event_class._begins else event_class.mutate.change
+    body, parameters = getattr(change, "body_and_parameters", (None, ()))
+    return Recipe(
+        event_class,
+        pick=picker_of(names),
+        types=[plain_type(fields[name].annotation) for name in names],
+        is_versioned="originator_version" in fields,
+        is_timestamped="timestamp" in fields,
+        change=change,
+        body=body if parameters == names else None,
+    )
+
+
+def _has_quick_way(entity_class: type[DomainEntity], event_class: Any) -> bool:
+    of_class = getattr(event_class, "_of_class", None)
+    if of_class is None or not issubclass(entity_class, of_class):
+        return False
+    schema = schema_of(event_class)
+    given = set(entity_class._position(0, 0))
+    if event_class._begins:
+        given.add("originator_topic")
+    constructors = [base for base in event_class.__mro__[:-1] if "__init__" in vars(base)]
+    return (
+        schema.is_immutable
+        and len(constructors) == 1
+        and GIVEN_BY_ENTITY & schema.fields.keys() == given
+    )
