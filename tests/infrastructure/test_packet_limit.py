@@ -1,11 +1,13 @@
 """An event larger than the packets that a MariaDB server takes, which it answers by hanging up."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from pymysql.connections import Connection
 
 from eventsourcing.application.simple import SimpleApplication
-from eventsourcing.exceptions import ValueTooLarge
+from eventsourcing.exceptions import ConcurrencyError, ValueTooLarge
 from eventsourcing.infrastructure.eventstore import EventStore
 from tests.backends import Backend
 from tests.contracts.eventstore import contents, event_store, happened
@@ -58,6 +60,42 @@ def test_the_store_goes_on_after_a_refusal(store: EventStore) -> None:
 def test_a_batch_may_be_larger_than_a_packet_if_no_event_is(store: EventStore) -> None:
     given = [happened("s", n, "x" * 500_000) for n in range(5)]
     store.store(given)
+    assert contents(store, "s") == given
+
+
+@pytest.mark.parametrize("size", [10, 500_000], ids=["one statement", "several"])
+def test_a_batch_is_stored_as_a_whole_or_not_at_all(store: EventStore, size: int) -> None:
+    store.store(happened("s", 4))
+    with pytest.raises(ConcurrencyError):
+        store.store([happened("s", n, "x" * size) for n in range(5)])
+    assert [event.originator_version for event in contents(store, "s")] == [4]
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        (["%s %% '\"\\\0\n\u00e4\U0001f600"] * 100, ["INSERT"]),
+        (["x" * 300_000] * 3, ["INSERT"]),
+        (["x" * 300_000] * 4, ["BEGIN", *["INSERT"] * 4, "COMMIT"]),
+        (["\U0001f600" * 100_000] * 3, ["BEGIN", *["INSERT"] * 3, "COMMIT"]),
+        (['"' * 200_000] * 3, ["BEGIN", *["INSERT"] * 3, "COMMIT"]),
+    ],
+    ids=["100 events", "just below", "too large", "many bytes", "escaped"],
+)
+def test_a_batch_that_a_packet_takes_is_one_statement(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch, texts: list[str], expected: list[str]
+) -> None:
+    store.store(happened("t", 0))
+    query, sent = Connection.query, []
+
+    def recorded(self: Any, sql: str | bytes, *args: Any) -> Any:
+        sent.append((sql if isinstance(sql, str) else sql.decode()).partition(" ")[0])
+        return query(self, sql, *args)
+
+    monkeypatch.setattr(Connection, "query", recorded)
+    given = [happened("s", n, text) for n, text in enumerate(texts)]
+    store.store(given)
+    assert sent == expected
     assert contents(store, "s") == given
 
 

@@ -29,11 +29,14 @@ class Driver:
         extra: the extra of this package that installs the driver.
         begin: the SQL that begins a transaction of the library's own.
         ddl_commits: whether DDL commits the transaction that it is executed in.
-        checks_writes: whether :meth:`check` has something to check.
+        checks_writes: whether :meth:`check` and :meth:`prepare` have something to do.
         batches: whether a write of many rows may be given to the driver's ``executemany``.
         takes_columns: whether :meth:`insert_many` takes an array for each column, and so is one
             statement, rather than a row for each execution.
         takes_turns: whether a fork has to wait until no thread is in the driver.
+        commits_groups: whether group commit is on by default.
+        lanes: how many transactions may be on their way before savers form groups.
+        locks_database: whether what a write waits for is a lock on the whole database.
     """
 
     name: ClassVar[str]
@@ -43,6 +46,9 @@ class Driver:
     checks_writes: ClassVar[bool] = False
     takes_columns: ClassVar[bool] = False
     takes_turns: ClassVar[bool] = False
+    commits_groups: ClassVar[bool] = False
+    lanes: ClassVar[int] = 1
+    locks_database: ClassVar[bool] = False
     batches: bool = True
 
     def insert_one(self, table: Table, columns: Sequence[Column[Any]]) -> Insert:
@@ -101,6 +107,14 @@ class Driver:
 
     def begin_callers(self, connection: Any) -> None:
         """Begins the caller's transaction, where the driver has put that off."""
+
+    def prepare(self, engine: Engine, cursor: Any, write: Write) -> Write:
+        """Returns what to execute for a write on a connection of the library's own.
+
+        Raises:
+            ValueTooLarge, ProgrammingError: as :meth:`check`.
+        """
+        return write
 
     def check(self, engine: Engine, cursor: Any, write: Write) -> None:
         """Refuses what the server would not take, or would alter.

@@ -56,6 +56,7 @@ _DUPLICATE = re.compile(r"Duplicate entry '.*' for key '(?P<key>.*)'", re.DOTALL
 _VALUE = re.compile(r"(\bvalue:?|Duplicate entry) '.*'(?= for )", re.DOTALL)
 _EXTRA_SPACE = 1000  # of a packet, for the statement and short values
 _LEAST_TO_BATCH = 1_100_000  # PyMySQL makes of many rows statements of up to 1,024,000 bytes
+_LARGEST_STATEMENT = 2**20  # what is larger goes in several
 
 _packet_limits: WeakKeyDictionary[Engine, int] = WeakKeyDictionary()
 
@@ -114,12 +115,24 @@ class MySQLDriver(Driver):
         """See :class:`Driver`."""
         return bool(connection.get_autocommit())
 
+    def prepare(self, engine: Engine, cursor: Any, write: Write) -> Write:
+        """See :class:`Driver`. A batch is one statement, if a packet takes it: that is atomic."""
+        if write.many and engine.dialect.driver == "pymysql":
+            most = min(self._limit(engine, cursor), _LARGEST_STATEMENT)
+            texts = [value for row in write.parameters for value in row if isinstance(value, str)]
+            if sum(map(len, texts)) < most:
+                before, values, row = write.sql.rpartition("VALUES ")
+                sql = before + values + ", ".join([row] * len(write.parameters))
+                # written with its values now, since only that shows how large it is
+                sql = cursor.mogrify(sql, [value for row in write.parameters for value in row])
+                if len(sql.encode()) + 1 < most:
+                    return Write(sql, None)
+        self.check(engine, cursor, write)
+        return write
+
     def check(self, engine: Engine, cursor: Any, write: Write) -> None:
         """See :class:`Driver`. To a packet that is too large the server answers by hanging up."""
-        limit = self._packet_limit
-        if not limit:
-            limit = self._packet_limit = _packet_limits.get(engine) or self._ask(engine, cursor)
-            self.batches = limit >= _LEAST_TO_BATCH
+        limit = self._limit(engine, cursor)
         most_characters = (limit - _EXTRA_SPACE) // 4  # of up to 4 bytes each
         for row in write.parameters if write.many else (write.parameters,):
             if sum([len(value) for value in row if isinstance(value, str)]) < most_characters:
@@ -135,6 +148,12 @@ class MySQLDriver(Driver):
         """See :class:`Driver`."""
         _packet_limits.pop(engine, None)
         self._packet_limit = 0
+
+    def _limit(self, engine: Engine, cursor: Any) -> int:
+        if not self._packet_limit:
+            self._packet_limit = _packet_limits.get(engine) or self._ask(engine, cursor)
+            self.batches = self._packet_limit >= _LEAST_TO_BATCH
+        return self._packet_limit
 
     def _ask(self, engine: Engine, cursor: Any) -> int:
         cursor.execute("SELECT @@max_allowed_packet, @@sql_mode")
