@@ -56,7 +56,7 @@ _DUPLICATE = re.compile(r"Duplicate entry '.*' for key '(?P<key>.*)'", re.DOTALL
 _VALUE = re.compile(r"(\bvalue:?|Duplicate entry) '.*'(?= for )", re.DOTALL)
 _EXTRA_SPACE = 1000  # of a packet, for the statement and short values
 _LEAST_TO_BATCH = 1_100_000  # PyMySQL makes of many rows statements of up to 1,024,000 bytes
-_LARGEST_STATEMENT = 2**20  # what is larger goes in several
+LARGEST_STATEMENT = 2**20  # what is larger goes in several
 
 _packet_limits: WeakKeyDictionary[Engine, int] = WeakKeyDictionary()
 
@@ -118,7 +118,7 @@ class MySQLDriver(Driver):
     def prepare(self, engine: Engine, cursor: Any, write: Write) -> Write:
         """See :class:`Driver`. A batch is one statement, if a packet takes it: that is atomic."""
         if write.many and engine.dialect.driver == "pymysql":
-            most = min(self._limit(engine, cursor), _LARGEST_STATEMENT)
+            most = min(self._limit(engine, cursor), LARGEST_STATEMENT)
             texts = [value for row in write.parameters for value in row if isinstance(value, str)]
             if sum(map(len, texts)) < most:
                 before, values, row = write.sql.rpartition("VALUES ")

@@ -6,13 +6,13 @@ import pytest
 
 from eventsourcing.exceptions import ConcurrencyError, DatabaseUnavailable, OutcomeUnknown
 from eventsourcing.infrastructure.eventstore import EventStore
+from eventsourcing.infrastructure.sqlalchemy import mysql
 from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
 from tests.backends import Backend
 from tests.infrastructure.sqlalchemy.helpers import Note, application, run, saved_note, stored
 from tests.servers.address import Address
 from tests.servers.proxy import Cut, Proxy, Where
 
-BATCH_ENDS = {"postgresql": b"INSERT", "mariadb": b"COMMIT"}
 EVERYWHERE = pytest.mark.parametrize("where", list(Where), ids=lambda where: where.name)
 
 
@@ -41,15 +41,24 @@ def test_a_save_that_was_cut_once_is_stored_once(
 
 
 @EVERYWHERE
+@pytest.mark.parametrize("is_statement", [True, False], ids=["a statement", "a transaction"])
 def test_a_save_of_several_events_that_was_cut_once_is_stored_once(
-    server_backend: Backend, proxy: Proxy, where: Where
+    server_backend: Backend,
+    proxy: Proxy,
+    where: Where,
+    is_statement: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    end = b"INSERT"  # PostgreSQL takes all that is saved at once by one statement
+    if server_backend.name == "mariadb" and not is_statement:
+        monkeypatch.setattr(mysql, "LARGEST_STATEMENT", 0)
+        end = b"COMMIT"
     with application(server_backend, uri=proxy.uri(str(server_backend.uri))) as app:
         a, b = saved_note(app), saved_note(app)
         a.edit("second")
         a.edit("third")
         b.edit("second")
-        proxy.cut(Cut(BATCH_ENDS[server_backend.name], where))
+        proxy.cut(Cut(end, where))
 
         app.save(a, b)
 
