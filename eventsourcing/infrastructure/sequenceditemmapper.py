@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import itemgetter
 from typing import Any
+from uuid import UUID
 
 from eventsourcing.domain.model.context import EventContext
 from eventsourcing.domain.model.events import DomainEvent, event_classes, restore, schema_of
@@ -24,7 +25,11 @@ from eventsourcing.utils.topic import get_topic
 
 __all__ = ["SequencedItemMapper"]
 
+Encode = Callable[[Mapping[str, Any]], str]
+Decode = Callable[[str], dict[str, Any]]
+
 _CONTEXT_FIELDS = EventContext._fields
+_make_item = tuple.__new__
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 
@@ -52,8 +57,10 @@ class SequencedItemMapper:
         fields: tuple[str, ...] = item_class._fields  # type: ignore[attr-defined]
         self.extra_fields = fields[4:]
         self._context_of = _picker_of_context(fields)
+        self._has_context_alone = self.extra_fields == _CONTEXT_FIELDS
         self._has_columns_of_events = not set(self.extra_fields) <= set(_CONTEXT_FIELDS)
-        self._decoders: dict[str, tuple[type[DomainEvent], Callable[[str], dict[str, Any]]]] = {}
+        self._encoders: dict[type[DomainEvent], tuple[str, Encode]] = {}
+        self._decoders: dict[str, tuple[type[DomainEvent], Decode]] = {}
 
     def item_from_event(self, event: DomainEvent) -> tuple[Any, ...]:
         """Returns the item for ``event``.
@@ -64,6 +71,7 @@ class SequencedItemMapper:
             InvalidOriginatorID: its id has no stored form.
         """
         cls = type(event)
+        topic, encode = self._encoders.get(cls) or self._encoder(cls)
         attributes = event.__dict__
         try:
             originator_id = attributes["originator_id"]
@@ -79,22 +87,22 @@ class SequencedItemMapper:
                 event=cls.__qualname__,
             )
         try:
-            state = schema_of(cls).codec.encode(attributes)
+            state = encode(attributes)
         except EncodeError as error:
             raise EncodeError(
                 f"{cls.__qualname__}: {error}", field=error.field, event=cls.__qualname__
             ) from error
-        make = tuple.__new__
-        fixed = (check_id(originator_id), position, get_topic(cls), state)
+        if type(originator_id) is not UUID:
+            check_id(originator_id)
         extra = self.extra_values(event)
         if self._has_columns_of_events:
             _check_texts(cls.__qualname__, self.extra_fields, extra)
-        return make(self.item_class, fixed + extra)
+        return _make_item(self.item_class, (originator_id, position, topic, state, *extra))
 
     def extra_values(self, event: DomainEvent) -> tuple[Any, ...]:
         """Returns the values of the item's fields after the fourth, in their order."""
         context = event.context
-        if self.extra_fields == _CONTEXT_FIELDS:
+        if self._has_context_alone:
             return context
         return tuple(
             getattr(context if name in _CONTEXT_FIELDS else event, name, None)
@@ -127,9 +135,11 @@ class SequencedItemMapper:
             attributes["originator_version"] = item[1]
             yield restore(cls, attributes, context_of(item))
 
-    def _decoder(
-        self, item: tuple[Any, ...]
-    ) -> tuple[type[DomainEvent], Callable[[str], dict[str, Any]]]:
+    def _encoder(self, cls: type[DomainEvent]) -> tuple[str, Encode]:
+        self._encoders[cls] = found = (get_topic(cls), schema_of(cls).codec.encode)
+        return found
+
+    def _decoder(self, item: tuple[Any, ...]) -> tuple[type[DomainEvent], Decode]:
         topic = item[2]
         if not isinstance(topic, str):
             raise _damaged(item, f"its topic is of type {type(topic).__name__}")

@@ -23,10 +23,13 @@ import msgspec
 
 from eventsourcing.exceptions import DecodeError, EncodeError
 from eventsourcing.utils._general import type_name
+from eventsourcing.utils._typeleaves import row_is_exact
 from eventsourcing.utils.transcoding import decode_value, encode_value
 from eventsourcing.utils.typespec import TypeSpec, compile_type
 
 __all__ = ["StateCodec", "dump_json", "load_json"]
+
+Row = tuple[Any, ...]
 
 _write = msgspec.json.Encoder().encode
 _read = msgspec.json.Decoder().decode
@@ -57,58 +60,61 @@ class StateCodec:
         self._open = open
         self._skip = skip
         self._defaults = defaults or {}
-        self._fast = not open and all(spec.wire is not None for spec in self._specs.values())
-        if self._fast:
-            self._prepare()
-
-    def _prepare(self) -> None:
-        """Makes what the fast ways use."""
-        wires = {name: spec.wire for name, spec in self._specs.items()}
-        # The skipped attributes are picked too: with as many attributes as that, there is no other.
-        self._pick = _picker((*wires, *self._skip))
-        self._size, self._width = len(wires) + len(self._skip), len(wires)
-        self._exacts = tuple(spec.exact for spec in self._specs.values() if spec.exact)
-        self._struct = msgspec.defstruct("State", list(wires.items()), gc=False)
-        self._decode_fast = msgspec.json.Decoder(_typed_dict("State", wires)).decode
-        scalar = wires and all(spec.scalar for spec in self._specs.values())
-        # An object of n members has n - 1 commas outside of its strings. All n fields are there
-        # if decoding succeeds, so with no more commas than that there is nothing else.
-        self._commas = len(wires) - 1 if scalar else -1
-
-    def encode(self, values: Mapping[str, Any]) -> str:
-        """Returns the state that holds ``values``: an event's ``__dict__``, for one.
+        is_exact = None if open else row_is_exact(self._specs.values())
+        self.encode = self._encode_each if is_exact is None else self._fast_encoder(is_exact)
+        """Returns the state that holds the given values: an event's ``__dict__``, for one.
 
         Raises:
             EncodeError: a value that cannot be stored, is not what its annotation says, or is
                 missing; an attribute that is unknown, or whose name is not an identifier.
         """
-        if self._fast and len(values) == self._size:
-            try:
-                picked = self._pick(values)
-                for value, exact in zip(picked, self._exacts):  # noqa: B905 - shortest wins
-                    if not exact(value):
-                        break
-                else:
-                    return _write(self._struct(*picked[: self._width])).decode()
-            except (KeyError, UnicodeEncodeError):
-                pass  # a field is missing; a lone surrogate
-        return self._encode_each(values)
-
-    def decode(self, text: str) -> dict[str, Any]:
-        """Returns the values that ``text`` holds, by name: what was given to :meth:`encode`.
+        self.decode = self._decode_each if is_exact is None else self._fast_decoder()
+        """Returns the values that a text holds, by name: what was given to :attr:`encode`.
 
         Raises:
             DecodeError: the text is damaged, or is not the state of this event class.
         """
-        if self._fast:
+
+    # -- the fast ways -------------------------------------------------------------------
+
+    def _fast_encoder(self, is_exact: Callable[[Row], bool]) -> Callable[[Mapping[str, Any]], str]:
+        wires = {name: spec.wire for name, spec in self._specs.items()}
+        make = msgspec.defstruct("State", list(wires.items()), gc=False)
+        encode_each, width = self._encode_each, len(wires)
+        # The skipped attributes are picked too: with as many attributes as that, there is no other.
+        pick, size = _picker((*wires, *self._skip)), width + len(self._skip)
+
+        def encode(values: Mapping[str, Any]) -> str:
             try:
-                state: dict[str, Any] = self._decode_fast(text)
+                row = pick(values)[:width]
+                if len(values) == size and is_exact(row):
+                    return _write(make(*row)).decode()
+            except (KeyError, UnicodeEncodeError):
+                pass  # a field is missing; a lone surrogate
+            return encode_each(values)
+
+        return encode
+
+    def _fast_decoder(self) -> Callable[[str], dict[str, Any]]:
+        wires = {name: spec.wire for name, spec in self._specs.items()}
+        read = msgspec.json.Decoder(_typed_dict("State", wires)).decode
+        decode_each = self._decode_each
+        # An object of n members has n - 1 commas outside of its strings. All n fields are there
+        # if decoding succeeds, so with no more commas than that there is nothing else.
+        scalar = wires and all(spec.scalar for spec in self._specs.values())
+        commas = len(wires) - 1 if scalar else -1
+
+        def decode(text: str) -> dict[str, Any]:
+            try:
+                state: dict[str, Any] = read(text)
                 # Writing it again tells of duplicate and unknown keys, at any depth.
-                if text.count(",") == self._commas or _write(state).decode() == text:
+                if text.count(",") == commas or _write(state).decode() == text:
                     return state
             except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
                 pass  # values in general form, or something is wrong: the slow way tells
-        return self._decode_each(text)
+            return decode_each(text)
+
+        return decode
 
     # -- the slow ways -------------------------------------------------------------------
 
