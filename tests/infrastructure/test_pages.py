@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
+from weakref import WeakSet
 
 import pytest
 
@@ -87,6 +88,25 @@ def test_a_page_of_events_of_a_megabyte_holds_sixteen_megabytes(
         store.store(happened("large", n, "x" * 2**20))
     assert sum(1 for _ in store.get_domain_events("large")) == 40
     assert pages == [4, 15, 15, 6]
+
+
+def test_one_page_is_held_at_a_time(store: EventStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Page(list[Any]):
+        __hash__ = object.__hash__  # type: ignore[assignment]
+
+    assert isinstance(store.record_manager, SQLAlchemyRecordManager)
+    datastore = store.record_manager.datastore
+    fetch, pages, held = datastore.fetch, WeakSet[Page](), []
+
+    def watched(sql: str, parameters: Sequence[Any]) -> Sequence[Any]:
+        held.append(len(pages))
+        page = Page(fetch(sql, parameters))
+        pages.add(page)
+        return page
+
+    monkeypatch.setattr(datastore, "fetch", watched)
+    assert sum(1 for _ in store.get_domain_events("s")) == COUNT
+    assert held == [0, 0, 0]
 
 
 def test_no_more_is_fetched_than_the_limit(store: EventStore, pages: list[int]) -> None:

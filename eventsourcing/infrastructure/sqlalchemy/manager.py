@@ -87,6 +87,7 @@ class SQLAlchemyRecordManager(RecordManager):
                 remaining -= size
             page = _next_page(rows)
             last = rows[-1][0]
+            del rows  # not to hold two pages at once
             bounds = bounds._replace(**{"gt" if bounds.is_ascending else "lt": last})
 
     def when_committed(

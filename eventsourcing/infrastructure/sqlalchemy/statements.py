@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Column, Dialect, Insert, Integer, Table, bindparam, select
@@ -23,7 +23,8 @@ class Write(NamedTuple):
     """One statement that inserts rows, with its parameters.
 
     Attributes:
-        parameters: of a single execution, or a list of rows for the driver's ``executemany``.
+        parameters: of a single execution (None if they are written into the SQL), or a list of
+            rows for the driver's ``executemany``.
     """
 
     sql: str
@@ -103,13 +104,15 @@ class Statements:
         }
         return sql, tuple(map(values.__getitem__, names))
 
-    def items(self, sequence_id: object, rows: Sequence[Row], item_class: type[Row]) -> list[Row]:
-        """Returns the items that :meth:`read` selected."""
+    def items(
+        self, sequence_id: object, rows: Sequence[Row], item_class: type[Row]
+    ) -> Iterator[Row]:
+        """Returns the items that :meth:`read` selected, each made when it is asked for."""
         processors = self._results[1:]
         make = tuple.__new__
         if not any(processors):
-            return [make(item_class, (sequence_id, *row)) for row in rows]
-        return [
+            return (make(item_class, (sequence_id, *row)) for row in rows)
+        return (
             make(
                 item_class,
                 (
@@ -118,7 +121,7 @@ class Statements:
                 ),
             )
             for row in rows
-        ]
+        )
 
     def _select(self, is_ascending: bool) -> Query:
         sequence, position = self._columns[:2]
