@@ -55,6 +55,10 @@ class Account(AggregateRoot):
     def pair(self, left: str, right: str) -> None:
         self.paired = (left, right)
 
+    @event("Labelled")
+    def label(self, label: str | int | None = None) -> None:
+        self.labelled = label
+
     @event("Untyped")
     def untyped(self, anything, event_class=1):  # type: ignore[no-untyped-def]  # noqa: ANN001
         self.anything = anything
@@ -130,6 +134,29 @@ def test_the_fields_of_a_written_event_may_stand_in_another_order_than_the_param
 
     assert account.moved == ("a", "b")
     assert (last_event(account).origin, last_event(account).to) == ("a", "b")
+
+
+@pytest.mark.parametrize("label", ["a", 1, None])
+def test_a_parameter_of_several_types_takes_each_of_them(label: Any) -> None:
+    account = Account.create()
+
+    account.label(label)
+
+    assert (account.labelled, last_event(account).label) == (label, label)
+
+
+def test_a_parameter_of_several_types_takes_no_other() -> None:
+    with pytest.raises(EventFieldError, match=r"'label' takes .*, not Decimal"):
+        Account.create().label(Decimal(1))  # type: ignore[arg-type]
+
+
+def test_the_defaults_that_apply_are_kept_in_the_event() -> None:
+    account = Account.create()
+
+    account.label()
+
+    assert vars(account.pending_events[0])["balance"] == Decimal(0)
+    assert vars(last_event(account))["label"] is None
 
 
 def test_an_event_class_derived_from_a_made_one_changes_the_entity_as_it_says_itself() -> None:

@@ -15,7 +15,7 @@ from eventsourcing.domain.model.events import (
     restore,
     twin_of,
 )
-from eventsourcing.domain.model.recipes import Recipes
+from eventsourcing.domain.model.recipes import Recipe, Recipes
 from eventsourcing.domain.model.saving import publish_pending
 from eventsourcing.exceptions import (
     EntityIsDiscarded,
@@ -167,8 +167,9 @@ class DomainEntity:
         position = cls._position(originator_id, 0)
         position["originator_topic"] = cls._es_topic
         recipe = cls._es_recipes[cls.Created]
-        if recipe.takes(kwargs):
-            event = restore(cls.Created, kwargs | position, current_unit_of_work())
+        values = recipe.defaults | kwargs
+        if recipe.takes(values):
+            event = restore(cls.Created, values | position, current_unit_of_work())
         else:
             event = new_event(cls.Created, position, kwargs)
         obj: Self = twin_of(event).mutate(None)
@@ -214,7 +215,7 @@ class DomainEntity:
         except KeyError:
             picked = ()
         if [*map(type, picked)] != recipe.types or len(picked) != len(values):
-            self._trigger_checked(recipe.event_class, values)
+            self._trigger_otherwise(recipe, values)
             return
         happened = self._es_applying = recipe.event_of(self, values)
         try:
@@ -229,9 +230,13 @@ class DomainEntity:
             self._es_last_modified = values["timestamp"]
         self._emit(happened)
 
-    def _trigger_checked(self, event_class: type[DomainEvent], values: dict[str, Any]) -> None:
-        """Triggers an event for which there is no quick way, or says what is wrong with it."""
-        event = new_event(event_class, self._position(self._es_id, self._es_version), values)
+    def _trigger_otherwise(self, recipe: Recipe, values: dict[str, Any]) -> None:
+        """Triggers an event with its defaults, or not the quick way, or says what is wrong."""
+        if recipe.defaults.keys() - values.keys():
+            self._trigger_event(recipe.event_class, {**recipe.defaults, **values})
+            return
+        position = self._position(self._es_id, self._es_version)
+        event = new_event(recipe.event_class, position, values)
         twin_of(event).mutate(self)
         self._emit(event)
 

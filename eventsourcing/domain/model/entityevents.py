@@ -76,7 +76,7 @@ def command(body: FunctionType, event: str | type[DomainEvent]) -> Callable[...,
             body(self, *args, **kwargs)
             return
         if args:
-            kwargs |= _named(body, by_position, args, kwargs)
+            kwargs = _named(body, by_position, args, kwargs)
         self._trigger_event(event, kwargs)
 
     method._short_style = (body, event)  # type: ignore[attr-defined]
@@ -86,14 +86,17 @@ def command(body: FunctionType, event: str | type[DomainEvent]) -> Callable[...,
 def _named(
     body: FunctionType, names: tuple[str, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> dict[str, Any]:
+    """Returns all arguments of a method by their names."""
+    named = dict(zip(names, args, strict=False))
+    named.update(kwargs)
+    if len(named) == len(args) + len(kwargs):
+        return named
     if len(args) > len(names):
         raise EventFieldError(
             f"{body.__qualname__}() takes {len(names)} positional arguments, not {len(args)}"
         )
-    named = dict(zip(names, args, strict=False))
-    for name in named.keys() & kwargs.keys():
-        raise EventFieldError(f"{body.__qualname__}() got {name!r} twice")
-    return named
+    twice = next(name for name in names if name in kwargs)
+    raise EventFieldError(f"{body.__qualname__}() got {twice!r} twice")
 
 
 def new_event(

@@ -48,7 +48,12 @@ class Field(typing.NamedTuple):
     @property
     def has_default(self) -> bool:
         """Whether the field may be left out, also by states stored before it was added."""
-        return self.default is not _MISSING or self.default_factory is not None
+        return self.has_constant or self.default_factory is not None
+
+    @property
+    def has_constant(self) -> bool:
+        """Whether what is left out has the same value each time."""
+        return self.default is not _MISSING
 
 
 class EventSchema:

@@ -1,16 +1,17 @@
 """How entities of one class make events of one class, worked out once. Part of the domain layer.
 
-Nearly all events can be made the quick way: every field is given, and each value is of just the
-declared class, which is an immutable one. The others are left to the event's constructor, which
-also says what is wrong.
+Nearly all events can be made the quick way: each value is of just the declared class (or of one
+of several), which is an immutable one. The others are left to the event's constructor, which also
+says what is wrong.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
 from eventsourcing.domain.model.context import current_unit_of_work
 from eventsourcing.domain.model.events import (
@@ -36,7 +37,9 @@ class Recipe:
     Attributes:
         event_class: what is made.
         pick: returns the values of the fields in their order, or raises ``KeyError``.
-        types: the classes of these values; ``[None]``, which fits none, if there is no quick way.
+        types: equals the list of these values' classes; ``[None]``, which equals none, if there
+            is no quick way.
+        defaults: what fields have for a value that is not given.
         is_versioned: whether the events have positions.
         is_timestamped: whether the events have times.
         change: takes an event and an entity, and changes the entity.
@@ -46,7 +49,8 @@ class Recipe:
 
     event_class: type[DomainEvent]
     pick: Callable[[dict[str, Any]], tuple[Any, ...]]
-    types: list[type | None]
+    types: list[Any]
+    defaults: dict[str, Any] = field(default_factory=dict)
     is_versioned: bool = False
     is_timestamped: bool = False
     change: Callable[[Any, Any], Any] = lambda event, entity: None
@@ -110,12 +114,28 @@ def _recipe_for(entity_class: type[DomainEntity], event_class: Any) -> Recipe:
     return Recipe(
         event_class,
         pick=picker_of(names),
-        types=[plain_type(fields[name].annotation) for name in names],
+        types=[_one_or_several(fields[name].annotation) for name in names],
+        defaults={name: fields[name].default for name in names if fields[name].has_constant},
         is_versioned="originator_version" in fields,
         is_timestamped="timestamp" in fields,
         change=change,
         body=body if parameters == names else None,
     )
+
+
+class _OneOf(frozenset[Any]):
+    """Equals each of these classes."""
+
+    def __eq__(self, other: object) -> bool:
+        return other in self
+
+    __hash__ = frozenset.__hash__
+
+
+def _one_or_several(annotation: Any) -> Any:
+    if get_origin(annotation) in (Union, UnionType):
+        return _OneOf(get_args(annotation))
+    return plain_type(annotation)
 
 
 def _has_quick_way(entity_class: type[DomainEntity], event_class: Any) -> bool:
