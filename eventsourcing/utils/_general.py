@@ -97,9 +97,10 @@ def typed(data: Any, kind: type[T]) -> T:
 
 
 def row(data: Any, length: int) -> list[Any]:
-    if len(typed(data, list)) != length:
-        raise ValueError(f"expected {length} items, found {len(data)}")
-    return list(data)
+    found: list[Any] = typed(data, list)
+    if len(found) != length:
+        raise ValueError(f"expected {length} items, found {len(found)}")
+    return found
 
 
 # -- dispatch ----------------------------------------------------------------------------
@@ -138,9 +139,13 @@ def decode_any(data: Any) -> Any:
 
 
 def _decode_object(data: dict[str, Any]) -> Any:
-    tag = next((key for key in data if key.startswith("$")), None)
-    if tag is None:
-        return dict(zip(data, decode_all(data.values(), AT_KEY), strict=True))
+    for key in data:
+        if key[:1] == "$":
+            return _decode_tagged(key, data)
+    return dict(zip(data, decode_all(data.values(), AT_KEY), strict=True))
+
+
+def _decode_tagged(tag: str, data: dict[str, Any]) -> Any:
     if len(data) != 1:
         raise DecodeError("an object has a reserved key (beginning with '$') beside other keys")
     decode = DECODERS.get(tag)

@@ -17,7 +17,7 @@ import math
 import operator
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import msgspec
 
@@ -96,25 +96,36 @@ class StateCodec:
         return encode
 
     def _fast_decoder(self) -> Callable[[str], dict[str, Any]]:
-        wires = {name: spec.wire for name, spec in self._specs.items()}
+        wires = {
+            name: NotRequired[spec.wire] if name in self._defaults else spec.wire
+            for name, spec in self._specs.items()
+        }
         read = msgspec.json.Decoder(_typed_dict("State", wires)).decode
-        decode_each = self._decode_each
-        # An object of n members has n - 1 commas outside of its strings. All n fields are there
-        # if decoding succeeds, so with no more commas than that there is nothing else.
+        complete, decode_each, width = self._complete, self._decode_each, len(wires)
+        # An object of n members has n - 1 commas outside of its strings. Where all n fields were
+        # found, and there are no more commas than that, there is nothing else.
         scalar = wires and all(spec.scalar for spec in self._specs.values())
-        commas = len(wires) - 1 if scalar else -1
+        commas = width - 1 if scalar else -1
 
         def decode(text: str) -> dict[str, Any]:
             try:
                 state: dict[str, Any] = read(text)
-                # Writing it again tells of duplicate and unknown keys, at any depth.
-                if text.count(",") == commas or _write(state).decode() == text:
+                if text.count(",") == commas and len(state) == width:
                     return state
+                # Writing it again tells of duplicate and unknown keys, at any depth.
+                if _write(state).decode() == text:
+                    return state if len(state) == width else complete(state)
             except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
                 pass  # values in general form, or something is wrong: the slow way tells
             return decode_each(text)
 
         return decode
+
+    def _complete(self, state: dict[str, Any]) -> dict[str, Any]:
+        """Returns a state that was stored before its class had all of the fields."""
+        return {
+            name: state[name] if name in state else self._defaults[name]() for name in self._specs
+        }
 
     # -- the slow ways -------------------------------------------------------------------
 

@@ -159,6 +159,24 @@ class TestText:
         codec = StateCodec({"a": int, "b": list}, defaults={"b": list})
         assert codec.decode('{"a":1}') == {"a": 1, "b": []}
 
+    @pytest.mark.parametrize(
+        ("state", "found"),
+        [
+            ('{"a":1}', {"a": 1, "b": 7, "c": [7]}),
+            ('{"c":[],"a":1}', {"a": 1, "b": 7, "c": []}),
+            ('{"a":1,"$":{"b":{"$int":"0x8000000000000000"}}}', {"a": 1, "b": 2**63, "c": [7]}),
+        ],
+    )
+    def test_so_do_several_beside_what_there_is(self, state: str, found: dict[str, Any]) -> None:
+        codec = StateCodec(
+            {"a": int, "b": int, "c": list[int]}, defaults={"b": lambda: 7, "c": lambda: [7]}
+        )
+        assert list(codec.decode(state).items()) == list(found.items())
+
+    @pytest.mark.parametrize("state", ['{"a":1,"z":2}', '{"a":1,"a":2}', '{"z":1}', '{"b":1}'])
+    def test_which_lets_nothing_else_through(self, state: str) -> None:
+        refusal(StateCodec({"a": int, "b": int}, defaults={"b": int}).decode, state)
+
     def test_control_a_field_without_a_default_is_missed(self) -> None:
         codec = StateCodec({"a": int, "b": list}, defaults={"a": int})
         assert refusal(codec.decode, '{"a":1}').field == "b"
