@@ -72,7 +72,7 @@ _ERRORS: Mapping[str, type[PersistenceError]] = {
 _KEY = re.compile(r"\((?P<columns>[^()]*)\)=\(")
 
 # What psycopg has a binary form of, whatever it is: see its list of adapters.
-_PLAIN = re.compile(r"%s(?=::(?:TEXT|VARCHAR|BIGINT|INTEGER|SMALLINT)\b)")
+_PLAIN = re.compile(r"(?<!%)%s(?=::(?:TEXT|VARCHAR|BIGINT|INTEGER|SMALLINT)\b)")
 _NUMBERS: Mapping[type[Any], int] = {Float: 701, Numeric: 1700}  # SQLAlchemy asks for these OIDs
 _HAS_XID = func.pg_current_xact_id().is_not(None)
 
