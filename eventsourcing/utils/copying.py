@@ -19,15 +19,17 @@ from uuid import UUID
 
 from eventsourcing.utils._classforms import is_namedtuple
 
-__all__ = ["independent_copy"]
+__all__ = ["SCALARS", "independent_copy"]
 
 Copier = Callable[[Any], Any]
 
-_SCALARS = frozenset(
+SCALARS = frozenset(
     {NoneType, bool, int, float, complex, str, bytes, UUID, Decimal}
     | {datetime, date, time, timedelta, timezone}
 )
-_are_scalars = _SCALARS.issuperset
+"""Classes of which no object can change."""
+
+_are_scalars = SCALARS.issuperset
 _COPY_METHODS = ("__deepcopy__", "__reduce__", "__reduce_ex__", "__getstate__", "__setstate__")
 
 
@@ -42,14 +44,14 @@ def independent_copy(value: Any) -> Any:
         Exception: as :func:`copy.deepcopy`.
     """
     cls = type(value)
-    if cls in _SCALARS:
+    if cls in SCALARS:
         return value
     return (_COPIERS.get(cls) or _copier_of(cls))(value)
 
 
 def _copies(values: Iterable[Any]) -> list[Any]:
     return [  # independent_copy() in line
-        value if (cls := type(value)) in _SCALARS else (_COPIERS.get(cls) or _copier_of(cls))(value)
+        value if (cls := type(value)) in SCALARS else (_COPIERS.get(cls) or _copier_of(cls))(value)
         for value in values
     ]
 

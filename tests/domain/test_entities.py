@@ -142,6 +142,17 @@ def test_change_attribute_sets_new_attributes_and_defaults_of_the_class() -> Non
     assert (person.hobby, person.shoe_size, Person.shoe_size) == ("chess", 38, 40)
 
 
+def test_a_list_that_the_caller_and_the_entity_go_on_changing_does_not_change_the_event() -> None:
+    person = Person.create()
+    hobbies = ["chess"]
+
+    person.change_attribute("hobbies", hobbies)
+    hobbies.append("of the caller's")
+    vars(person)["hobbies"].append("of the entity's")
+
+    assert vars(person.pending_events[-1])["value"] == ["chess"]
+
+
 def test_change_attribute_goes_through_a_setter() -> None:
     person = Person.create()
 

@@ -98,8 +98,8 @@ class EventSchema:
             (field, field.name, plain_type(field.annotation), self._specs[field.name].check)
             for field in self.fields.values()
         )
-        self._copied = tuple(n for n, spec in self._specs.items() if not spec.immutable)
-        self.is_immutable = not self.is_open and not self._copied
+        self.copied = tuple(n for n, spec in self._specs.items() if not spec.immutable)
+        self.is_immutable = not self.is_open and not self.copied
 
     def _compiled(self, field: Field) -> TypeSpec:
         try:
@@ -189,7 +189,7 @@ class EventSchema:
     def _own(self, values: dict[str, Any]) -> None:
         # An event is what happened: a list that the caller or the aggregate goes on changing
         # must not change it. Scalars, which are nearly everything, need no copy.
-        for name in values if self.is_open else self._copied:
+        for name in values if self.is_open else self.copied:
             try:
                 values[name] = independent_copy(values[name])
             except Exception as error:

@@ -1,8 +1,8 @@
 """How entities of one class make events of one class, worked out once. Part of the domain layer.
 
-Nearly all events can be made the quick way: each value is of just the declared class (or of one
-of several), which is an immutable one. The others are left to the event's constructor, which also
-says what is wrong.
+Nearly all events can be made the quick way: the class of each value alone tells that the value
+fits and cannot change. The others are left to the event's constructor, which also says what is
+wrong.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from eventsourcing.domain.model.events import (
     set_context,
 )
 from eventsourcing.domain.model.eventschema import GIVEN_BY_ENTITY, plain_type
+from eventsourcing.utils.copying import SCALARS
 from eventsourcing.utils.times import utc_now
 
 if TYPE_CHECKING:
@@ -133,6 +134,8 @@ class _OneOf(frozenset[Any]):
 
 
 def _one_or_several(annotation: Any) -> Any:
+    if annotation is Any:
+        return _OneOf(SCALARS)
     if get_origin(annotation) in (Union, UnionType):
         return _OneOf(get_args(annotation))
     return plain_type(annotation)
@@ -148,7 +151,8 @@ def _has_quick_way(entity_class: type[DomainEntity], event_class: Any) -> bool:
         given.add("originator_topic")
     constructors = [base for base in event_class.__mro__[:-1] if "__init__" in vars(base)]
     return (
-        schema.is_immutable
+        not schema.is_open
+        and all(schema.fields[name].annotation is Any for name in schema.copied)
         and len(constructors) == 1
         and GIVEN_BY_ENTITY & schema.fields.keys() == given
     )
