@@ -106,19 +106,18 @@ def row_is_exact(specs: Iterable[TypeSpec]) -> Callable[[tuple[Any, ...]], bool]
 
     All classes are compared at once, so that only the rest takes a call for each value.
     """
-    kinds: list[Any] = []
+    classes: list[Any] = []
     tests: list[tuple[int, Test]] = []
     for n, spec in enumerate(specs):
         if spec.exact is None:
             return None
-        kinds.append(spec.kind or _AnyClass())
+        classes.append(spec.kind or _AnyClass())
         test = spec.rest if spec.kind else spec.exact
         if test is not None:
             tests.append((n, test))
-    classes = tuple(kinds)
 
     def exact(row: tuple[Any, ...]) -> bool:
-        if tuple(map(type, row)) != classes:
+        if [*map(type, row)] != classes:
             return False
         for n, test in tests:  # noqa: SIM110 - a generator would cost more than the tests
             if not test(row[n]):
