@@ -35,6 +35,8 @@ class Connections(Protocol):
     """
 
     can_repeat: bool
+    can_share: bool
+    """Whether there are several connections, each with transactions of its own."""
 
     @property
     def dialect(self) -> Dialect:
@@ -89,7 +91,7 @@ class OwnEngine:
         self._driver = driver
         self._translate = translate
         self._is_memory = is_memory
-        self._is_only_one = is_memory or isinstance(engine.pool, StaticPool)
+        self.can_share = not is_memory and not isinstance(engine.pool, StaticPool)
         self._is_closed = False
         self._autocommit = engine
         self._spares: list[tuple[Pool, Any]] = []  # lent by the pool, and used by nobody
@@ -266,7 +268,7 @@ class OwnEngine:
         """Gives up a pool that has lost the server; or in which, after an interrupt, a connection
         may count as lent for ever.
         """
-        is_interrupt = self._translate.is_foreign(error) and not self._is_only_one
+        is_interrupt = self._translate.is_foreign(error) and self.can_share
         if is_interrupt or self._translate.class_of(error) is DatabaseUnavailable:
             self._give_up(pool)
 
@@ -282,7 +284,7 @@ class OwnEngine:
         """See :class:`Forkable`."""
         if self._driver.takes_turns:
             self._gate.shut()
-            if not self._is_only_one:
+            if self.can_share:
                 self._drop_spares()
                 self.engine.dispose()
 

@@ -62,6 +62,8 @@ class SQLAlchemySettings:
             setting (of use behind PgBouncer, which may refuse to pass it on).
         sqlite_journal_mode, sqlite_synchronous: of SQLite files. WAL with FULL loses nothing
             that was acknowledged; WAL with NORMAL may lose the last saves in a power cut.
+        group_commit: whether savers in several threads share transactions where they would
+            queue; by default where that was measured to help, see docs: explanation/group-commit.
 
     Raises:
         ProgrammingError: the URI cannot be used, or a number is negative.
@@ -75,6 +77,7 @@ class SQLAlchemySettings:
     lock_timeout: float | None = 30.0
     sqlite_journal_mode: Literal["WAL", "DELETE", "TRUNCATE", "PERSIST"] = "WAL"
     sqlite_synchronous: Literal["EXTRA", "FULL", "NORMAL", "OFF"] = "FULL"
+    group_commit: bool | None = None
     url: URL = field(init=False)
 
     def __post_init__(self) -> None:
@@ -90,6 +93,8 @@ class SQLAlchemySettings:
             raise ProgrammingError(f"sqlite_journal_mode cannot be {self.sqlite_journal_mode!r}")
         if self.sqlite_synchronous not in ("EXTRA", "FULL", "NORMAL", "OFF"):
             raise ProgrammingError(f"sqlite_synchronous cannot be {self.sqlite_synchronous!r}")
+        if not isinstance(self.group_commit, bool | None):
+            raise ProgrammingError("group_commit must be a bool, or None")
 
 
 def _complete_url(uri: str | URL) -> URL:
@@ -136,6 +141,7 @@ class SQLAlchemyDatastore:
             )
         self._connections: Connections
         self.driver: Driver
+        self._group_commit = settings.group_commit if settings else None
         if session is not None:
             from eventsourcing.infrastructure.sqlalchemy.callers import (
                 CallersTransaction,
@@ -179,6 +185,14 @@ class SQLAlchemyDatastore:
     def can_repeat(self) -> bool:
         """Whether a write that failed may be tried again: not in a caller's transaction."""
         return self._connections.can_repeat
+
+    @property
+    def commits_groups(self) -> bool:
+        """Whether savers in several threads are to share transactions."""
+        if not self._connections.can_share:
+            return False
+        wanted = self._group_commit
+        return self.driver.commits_groups if wanted is None else wanted
 
     def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Any]:
         """Returns all rows of a query. Tried again once, if the connection was lost.

@@ -11,6 +11,7 @@ from eventsourcing.exceptions import ConstraintViolation, ProgrammingError, Sequ
 from eventsourcing.infrastructure.recordmanager import EVERYTHING, Bounds, RecordManager
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
 from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemyDatastore
+from eventsourcing.infrastructure.sqlalchemy.groupcommit import GroupCommit
 from eventsourcing.infrastructure.sqlalchemy.statements import Statements
 from eventsourcing.infrastructure.sqlalchemy.tables import stored_events_table
 
@@ -49,6 +50,11 @@ class SQLAlchemyRecordManager(RecordManager):
         self._statements = Statements(self.table, fields, datastore.dialect, datastore.driver)
         self._position = fields[:2]
         self._position_keys = _unique_keys(self.table, fields[:2])
+        self._record = self._record_alone
+        if datastore.commits_groups:
+            driver = datastore.driver
+            groups = GroupCommit(self._record_alone, driver.lanes, driver.locks_database)
+            self._record = groups.record
 
     def setup_table(self) -> None:
         """Creates the table if it does not exist.
@@ -61,8 +67,10 @@ class SQLAlchemyRecordManager(RecordManager):
 
     def record(self, items: Sequence[tuple[Any, ...]]) -> None:
         """See :meth:`RecordManager.record`."""
-        if not items:
-            return
+        if items:
+            self._record(items)
+
+    def _record_alone(self, items: Sequence[tuple[Any, ...]]) -> None:
         try:
             self.datastore.execute(self._statements.write(items))
         except SequencedItemConflict as conflict:

@@ -89,6 +89,8 @@ class PostgreSQLDriver(Driver):
     name = "postgresql+psycopg"
     extra = "postgresql"
     takes_columns = True
+    commits_groups = True
+    lanes = 2
 
     # PostgreSQL numbers rows when it computes the target list. The filter is evaluated before
     # it, and so assigns the transaction's id before the transaction takes its first number from

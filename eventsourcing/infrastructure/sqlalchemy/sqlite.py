@@ -57,6 +57,8 @@ class SQLiteDriver(Driver):
     extra = ""
     begin = "BEGIN IMMEDIATE"
     takes_turns = True  # a connection must not be carried through a fork while it is in use
+    commits_groups = True
+    locks_database = True
 
     def classify(self, error: BaseException) -> type[PersistenceError]:
         """See :class:`Driver`."""

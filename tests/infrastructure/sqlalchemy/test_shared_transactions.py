@@ -1,0 +1,405 @@
+"""Group commits on real databases: savers that are refused, cut off, interrupted and killed."""
+
+import ctypes
+import random
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from eventsourcing.application.simple import SimpleApplication
+from eventsourcing.exceptions import (
+    ConcurrencyError,
+    EventSourcingError,
+    LockTimeout,
+    OutcomeUnknown,
+)
+from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemyDatastore
+from eventsourcing.infrastructure.sqlalchemy.groupcommit import GroupCommit
+from eventsourcing.infrastructure.sqlalchemy.mysql import MySQLDriver
+from eventsourcing.infrastructure.sqlalchemy.postgresql import PostgreSQLDriver
+from eventsourcing.infrastructure.sqlalchemy.sqlite import SQLiteDriver
+from eventsourcing.infrastructure.sqlalchemy.statements import Write
+from tests.backends import Backend
+from tests.infrastructure.sqlalchemy.helpers import (
+    SECONDS_TO_WAIT,
+    Note,
+    application,
+    eventually,
+    run,
+    saved_note,
+    stored,
+)
+from tests.infrastructure.sqlalchemy.test_group_commit import waiting
+from tests.races.checker import Answer, Entry, Save, anomalies
+from tests.servers.address import Address
+from tests.servers.proxy import Cut, Proxy, Where
+
+THREADS = 8
+KILLS = 3
+INTERRUPTS = 60
+
+
+@pytest.fixture(autouse=True)
+def one_lane(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have savers wait as soon as one transaction is on its way."""
+    for driver in (SQLiteDriver, PostgreSQLDriver, MySQLDriver):
+        monkeypatch.setattr(driver, "lanes", 1)
+
+
+def grouping(backend: Backend, **options: Any) -> SimpleApplication:
+    """Return an application with group commit, also where that is not the default."""
+    return application(backend, group_commit=True, **options)
+
+
+def groups_of(app: SimpleApplication) -> GroupCommit:
+    """Return the application's group commit."""
+    record: Any = app.event_store.record_manager._record  # type: ignore[attr-defined]
+    assert isinstance(record.__self__, GroupCommit)
+    return record.__self__
+
+
+class Gate:
+    """Holds an application's next write back, and counts those that are made.
+
+    Attributes:
+        writes: how many were made.
+    """
+
+    def __init__(self, app: SimpleApplication, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.writes = 0
+        self._then: Callable[[], None] = lambda: None
+        self._is_held = threading.Event()
+        self._is_open = threading.Event()
+        datastore: Any = app.event_store.record_manager.datastore  # type: ignore[attr-defined]
+        execute = SQLAlchemyDatastore.execute
+
+        def held(write: Write) -> None:
+            self.writes += 1
+            if self.writes > 1:
+                execute(datastore, write)
+                return
+            self._is_held.set()
+            assert self._is_open.wait(SECONDS_TO_WAIT)
+            execute(datastore, write)
+            self._then()
+
+        monkeypatch.setattr(datastore, "execute", held)
+
+    def wait(self) -> None:
+        """Wait until a write is held back."""
+        assert self._is_held.wait(SECONDS_TO_WAIT)
+
+    def open(self) -> None:
+        """Let the write go on."""
+        self._is_open.set()
+
+    def when_open(self, then: Callable[[], None]) -> None:
+        """Call something between this write and the next one."""
+        self._then = then
+
+
+class Group(NamedTuple):
+    """Saves that are to share a transaction, and what holds them back."""
+
+    saves: list[Future[None]]
+    gate: Gate
+
+
+@contextmanager
+def together(
+    app: SimpleApplication, monkeypatch: pytest.MonkeyPatch, notes: Sequence[Note]
+) -> Iterator[Group]:
+    """Have the notes saved as one group, which begins at the end of the block."""
+    groups, first = groups_of(app), saved_note(app)
+    first.edit("holds up the others")
+    with ThreadPoolExecutor(len(notes) + 1) as threads:
+        gate = Gate(app, monkeypatch)
+        futures = [threads.submit(app.save, first)]
+        try:
+            gate.wait()
+            for count, note in enumerate(notes, start=1):
+                futures.append(threads.submit(app.save, note))
+                eventually(lambda count=count: waiting(groups) == count)  # type: ignore[misc]
+            yield Group(futures[1:], gate)
+        finally:
+            gate.open()
+        for future in futures:
+            future.exception(SECONDS_TO_WAIT)
+
+
+def edited(app: SimpleApplication, count: int = 3) -> list[Note]:
+    """Return notes that are stored, and edited since."""
+    notes = [saved_note(app) for _ in range(count)]
+    for note in notes:
+        note.edit("second")
+        note.edit("third")
+    return notes
+
+
+def versions(app: SimpleApplication, notes: Sequence[Note]) -> list[int]:
+    """Return what is stored of each note."""
+    return [app.repository.get(note.id, Note).version for note in notes]
+
+
+def raised(futures: Sequence[Future[None]]) -> list[type[BaseException] | None]:
+    """Return what each save raised."""
+    errors = [future.exception() for future in futures]
+    return [None if error is None else type(error) for error in errors]
+
+
+# -- each save for itself ----------------------------------------------------------------
+
+
+def test_saves_of_several_threads_are_one_transaction(
+    sql_backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with grouping(sql_backend) as app:
+        notes = edited(app)
+        with together(app, monkeypatch, notes) as group:
+            pass
+        assert raised(group.saves) == [None] * 3
+        assert group.gate.writes == 2
+        assert versions(app, notes) == [3] * 3
+        assert [note.pending_events for note in notes] == [()] * 3
+    assert stored(sql_backend) == 3 * 3 + 2
+
+
+def _refused_in_a_group(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Return which of three saves are refused, if the second has a conflict."""
+    with grouping(backend) as app:
+        notes = edited(app)
+        rival = app.repository.get(notes[1].id, Note)
+        rival.edit("rival")
+        app.save(rival)
+        with together(app, monkeypatch, notes) as group:
+            pass
+        refused = [error is ConcurrencyError for error in raised(group.saves)]
+        expected = [1 if is_refused else 3 for is_refused in refused]
+        expected[1] = 2
+        assert versions(app, notes) == expected
+    return refused
+
+
+def test_a_conflict_in_the_middle_is_of_one_save_alone(
+    sql_backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _refused_in_a_group(sql_backend, monkeypatch) == [False, True, False]
+
+
+def test_control_without_isolation_it_is_of_all(
+    sql_backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def part(self: GroupCommit, failure: EventSourcingError, items: object) -> None:
+        raise failure
+
+    monkeypatch.setattr(GroupCommit, "_part", part)
+
+    assert _refused_in_a_group(sql_backend, monkeypatch) == [True, True, True]
+
+
+def test_who_waits_for_a_row_of_another_program_does_not_hold_up_the_others(
+    postgresql: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with grouping(postgresql) as app, closing(postgresql.connect()) as program:
+        notes = edited(app)
+        take_position(program, notes[1], 1)
+        with together(app, monkeypatch, notes) as group:
+            group.gate.open()
+            eventually(lambda: group.saves[0].done() and group.saves[2].done())
+            assert not group.saves[1].done()
+            program.rollback()
+        assert raised(group.saves) == [None] * 3
+        assert versions(app, notes) == [3] * 3
+
+
+def test_who_waits_for_a_locked_file_waits_once(
+    sqlite_file: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with grouping(sqlite_file, lock_timeout=0.5) as app, closing(sqlite_file.connect()) as program:
+        notes = edited(app)
+        with together(app, monkeypatch, notes) as group:
+            program.execute("BEGIN IMMEDIATE")
+        assert raised(group.saves) == [LockTimeout] * 3
+        assert group.gate.writes == 2
+        program.rollback()
+        assert versions(app, notes) == [1] * 3
+        app.save(*notes)
+        assert versions(app, notes) == [3] * 3
+
+
+def take_position(program: Any, note: Note, position: int) -> None:
+    """Insert a row in a transaction that stays open."""
+    program.cursor().execute(
+        "INSERT INTO stored_events (originator_id, originator_version, topic, state, event_id)"
+        f" VALUES ('{note.id}', {position}, '', '', '')"
+    )
+
+
+# -- outcomes that nobody knows ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", Where)
+def test_a_group_that_was_cut_off_is_stored_once(
+    server_backend: Backend, monkeypatch: pytest.MonkeyPatch, where: Where
+) -> None:
+    uri = str(server_backend.uri)
+    with (
+        Proxy(Address.from_uri(uri, default_port=0)) as proxy,
+        grouping(server_backend, uri=proxy.uri(uri)) as app,
+    ):
+        notes = edited(app)
+        with together(app, monkeypatch, notes) as group:
+            group.gate.when_open(lambda: proxy.cut(Cut(b"INSERT", where)))
+        assert proxy.cuts == 1
+        assert raised(group.saves) == [None] * 3
+        assert versions(app, notes) == [3] * 3
+    assert stored(server_backend) == 3 * 3 + 2
+
+
+class Interrupt(Exception):
+    """What a job's time limit raises, anywhere."""
+
+
+def test_savers_that_are_interrupted_anywhere_lose_and_double_nothing(
+    sql_backend: Backend,
+) -> None:
+    log: list[Save] = []
+    with grouping(sql_backend) as app:
+        savers = [threading.Thread(target=_save_and_log, args=(app, log)) for _ in range(THREADS)]
+        for saver in savers:
+            saver.start()
+        chance = random.Random(1)
+        for _ in range(INTERRUPTS):
+            time.sleep(chance.uniform(0, 0.02))
+            thread = ctypes.c_ulong(chance.choice(savers).ident or 0)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(Interrupt))
+        _is_stopping.set()
+        for saver in savers:
+            saver.join(SECONDS_TO_WAIT)
+        _is_stopping.clear()
+        assert not any(saver.is_alive() for saver in savers)
+        saved_note(app)  # and no lane is blocked
+    entries = feed(sql_backend)
+    assert anomalies(log, [entry for entry in entries if entry.stream in streams(log)]) == []
+    assert len(log) > INTERRUPTS
+
+
+_is_stopping = threading.Event()
+
+
+def _save_and_log(app: SimpleApplication, log: list[Save]) -> None:
+    """Save new notes with two events each, until told to stop."""
+    while not _is_stopping.is_set():
+        answer: Answer = "unknown"
+        entries: tuple[Entry, ...] = ()
+        try:
+            note = Note.create()
+            note._es_home = app.persistence_policy
+            note.edit("second")
+            entries = entries_of(note)
+            try:
+                app.save(note)
+                answer = "ok"
+            finally:
+                log.append(Save(entries, answer))
+        except (Interrupt, OutcomeUnknown):
+            pass
+        except BaseException as error:
+            log.append(Save((Entry("", repr(error), 0),), "ok"))  # which is an anomaly
+            raise
+
+
+def entries_of(note: Note) -> tuple[Entry, ...]:
+    """Return a note's pending events, as the checker knows them."""
+    return tuple(
+        Entry(event.context.event_id, str(note.id), position)
+        for position, event in enumerate(note.pending_events)
+    )
+
+
+def feed(backend: Backend) -> list[Entry]:
+    """Return all that is stored, in the order of the feed."""
+    rows = run(
+        backend, "SELECT event_id, originator_id, originator_version FROM stored_events ORDER BY id"
+    )
+    return [Entry(*row) for row in rows]
+
+
+def streams(log: Sequence[Save]) -> set[str]:
+    """Return the streams that were saved to."""
+    return {entry.stream for save in log for entry in save.events}
+
+
+# -- processes that are killed -----------------------------------------------------------
+
+SAVE_FOR_EVER = """
+    import os, sys, threading
+    from eventsourcing.application.simple import SimpleApplication
+    from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemySettings
+    from tests.infrastructure.sqlalchemy.helpers import Note
+    from tests.infrastructure.sqlalchemy.test_shared_transactions import entries_of
+
+    settings = SQLAlchemySettings(uri=sys.argv[1], group_commit=True)
+    app = SimpleApplication(settings=settings)
+
+    def say(what, entries):
+        events = " ".join(f"{e.event_id},{e.stream},{e.position}" for e in entries)
+        os.write(1, f"{what} {events}\\n".encode())
+
+    def save():
+        while True:
+            note = Note.create()
+            note.edit("second")
+            entries = entries_of(note)
+            say("begin", entries)
+            app.save(note)
+            say("ok", entries)
+
+    for _ in range(8):
+        threading.Thread(target=save).start()
+    """
+
+
+def test_what_was_acknowledged_before_a_kill_is_stored_and_nothing_in_part(
+    sql_backend: Backend,
+) -> None:
+    chance = random.Random(2)
+    log: list[Save] = []
+    for _ in range(KILLS):
+        command = [sys.executable, "-c", textwrap.dedent(SAVE_FOR_EVER), str(sql_backend.uri)]
+        root = Path(__file__).parents[3]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as process:
+            assert process.stdout
+            lines = [process.stdout.readline()]
+            time.sleep(chance.uniform(0.05, 0.3))
+            process.kill()
+            lines += process.stdout.readlines()
+        log += _log_of(lines)
+    with application(sql_backend) as app:  # waits for what the server has not noticed yet
+        saved_note(app)
+    found = [entry for entry in feed(sql_backend) if entry.stream in streams(log)]
+    assert anomalies(log, found) == []
+    assert sum(save.answer == "ok" for save in log) > KILLS * 8
+
+
+def _log_of(lines: Sequence[str]) -> list[Save]:
+    answers: dict[tuple[Entry, ...], Answer] = {}
+    for line in lines:
+        if not line.endswith("\n"):
+            continue  # cut off by the kill
+        what, *events = line.split()
+        entries = tuple(
+            Entry(event_id, stream, int(position))
+            for event_id, stream, position in (event.split(",") for event in events)
+        )
+        answers[entries] = "ok" if what == "ok" else "unknown"
+    return [Save(entries, answer) for entries, answer in answers.items()]
