@@ -1,12 +1,13 @@
 """What a reader of the feed relies on: a writer's transaction id is older than its row's id."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
 import psycopg
 import pytest
 
+from eventsourcing.domain.model.events import DomainEvent
 from eventsourcing.infrastructure.eventstore import EventStore
 from tests.backends import Backend
 from tests.contracts.eventstore import event_store, happened
@@ -60,6 +61,13 @@ def test_a_batch_takes_the_transaction_id_first(
     assert witnesses(connection) == [True, True, True]
 
 
+def test_the_saves_of_a_group_take_the_transaction_id_first(
+    store: EventStore, connection: psycopg.Connection[Any]
+) -> None:
+    _store_as_a_group(store, [happened(str(n), 0) for n in range(100)])
+    assert witnesses(connection) == [True] * 100
+
+
 def test_a_plain_insert_does_not(store: EventStore, connection: psycopg.Connection[Any]) -> None:
     """The control: what is guarded against would be seen."""
     connection.execute(
@@ -74,11 +82,19 @@ def test_the_sequence_is_not_cached(store: EventStore, connection: psycopg.Conne
     assert {size for (size,) in found} == {1}
 
 
-def test_a_batch_is_numbered_in_its_order(sql_backend: Backend) -> None:
+def _store_as_a_group(store: EventStore, events: Sequence[DomainEvent]) -> None:
+    items = [store.mapper.item_from_event(event) for event in events]
+    store.record_manager._record(items, True)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("store_all", [EventStore.store, _store_as_a_group])
+def test_a_batch_is_numbered_in_its_order(
+    sql_backend: Backend, store_all: Callable[[EventStore, Sequence[DomainEvent]], None]
+) -> None:
     assert sql_backend.uri is not None
     store = event_store(SQLAlchemyPlace(sql_backend.uri))
     batch = [happened(n % 7, n // 7) for n in range(500)]
-    store.store(batch)
+    store_all(store, batch)
     store.close()
     with closing(sql_backend.connect()) as connection:
         cursor = connection.cursor()

@@ -61,6 +61,10 @@ class Driver:
         """Returns what inserts rows in the order in which they are given."""
         return self.insert_one(table, columns)
 
+    def insert_shared(self, table: Table, columns: Sequence[Column[Any]]) -> Insert:
+        """Returns what inserts rows of several savers, so that none waits long for one of them."""
+        return self.insert_many(table, columns)
+
     def quicker(self, sql: str, dialect: Dialect) -> str:
         """Returns what :meth:`insert_one` or :meth:`insert_many` was compiled to, with the
         placeholders for which the driver has the least to do.

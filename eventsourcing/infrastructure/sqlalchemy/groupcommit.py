@@ -39,14 +39,15 @@ class GroupCommit:
     """Stores what several threads save at once in fewer transactions than they are.
 
     Args:
-        record: stores items in one transaction: all, or none if it raises anything but
-            OutcomeUnknown or an interrupt. Several threads may call it at once.
+        record: takes items, and whether they are of several saves. Stores them in one
+            transaction: all, or none if it raises anything but OutcomeUnknown or an interrupt.
+            Several threads may call it at once.
         lanes: how many transactions may be on their way before savers wait, and form groups.
         locks_database: whether a lock that was waited for in vain is one on the whole database.
     """
 
     def __init__(
-        self, record: Callable[[Items], None], lanes: int = 1, locks_database: bool = False
+        self, record: Callable[[Items, bool], None], lanes: int = 1, locks_database: bool = False
     ) -> None:
         self._record = record
         self._lanes = [_Group((), is_over=True)] * lanes  # the last group of each
@@ -104,10 +105,10 @@ class GroupCommit:
         with self._changing:
             group.began = monotonic()
         if len(group.saves) == 1:
-            self._record(group.saves[0])
+            self._record(group.saves[0], False)
         else:
             try:
-                self._record([item for items in group.saves for item in items])
+                self._record([item for items in group.saves for item in items], True)
             except OutcomeUnknown:
                 raise
             except EventSourcingError as error:
@@ -125,7 +126,7 @@ class GroupCommit:
                 if leaves:
                     group.saves = [save for save in group.saves if save is not items]
         if leaves:
-            self._record(items)
+            self._record(items, False)
             return
         group.wait()
         if group.failure is not None:
@@ -140,7 +141,7 @@ class GroupCommit:
         """Stores alone what could not be stored together."""
         if self._locks_database and isinstance(failure, LockTimeout):
             raise LockTimeout(str(failure)) from failure.__cause__  # it has waited its time
-        self._record(items)
+        self._record(items, False)
 
 
 NEVER = float("inf")

@@ -50,11 +50,10 @@ class SQLAlchemyRecordManager(RecordManager):
         self._statements = Statements(self.table, fields, datastore.dialect, datastore.driver)
         self._position = fields[:2]
         self._position_keys = _unique_keys(self.table, fields[:2])
-        self._record = self._record_alone
+        self._groups: GroupCommit | None = None
         if datastore.commits_groups:
             driver = datastore.driver
-            groups = GroupCommit(self._record_alone, driver.lanes, driver.locks_database)
-            self._record = groups.record
+            self._groups = GroupCommit(self._record, driver.lanes, driver.locks_database)
 
     def setup_table(self) -> None:
         """Creates the table if it does not exist.
@@ -67,12 +66,14 @@ class SQLAlchemyRecordManager(RecordManager):
 
     def record(self, items: Sequence[tuple[Any, ...]]) -> None:
         """See :meth:`RecordManager.record`."""
-        if items:
+        if self._groups is not None and items:
+            self._groups.record(items)
+        elif items:
             self._record(items)
 
-    def _record_alone(self, items: Sequence[tuple[Any, ...]]) -> None:
+    def _record(self, items: Sequence[tuple[Any, ...]], is_shared: bool = False) -> None:
         try:
-            self.datastore.execute(self._statements.write(items))
+            self.datastore.execute(self._statements.write(items, is_shared))
         except SequencedItemConflict as conflict:
             if not self._is_about_position(conflict, items):
                 # without the cause, which may show values of the row

@@ -12,15 +12,19 @@ from sqlalchemy import (
     Column,
     Dialect,
     Float,
+    FromClause,
     Insert,
     Numeric,
     String,
     Table,
+    TableValuedAlias,
     Text,
     bindparam,
     func,
     insert,
+    literal_column,
     select,
+    true,
 )
 from sqlalchemy.engine import URL
 from sqlalchemy.types import TypeEngine
@@ -74,6 +78,9 @@ _KEY = re.compile(r"\((?P<columns>[^()]*)\)=\(")
 # What psycopg has a binary form of, whatever it is: see its list of adapters.
 _PLAIN = re.compile(r"(?<!%)%s(?=::(?:TEXT|VARCHAR|BIGINT|INTEGER|SMALLINT)\b)")
 _NUMBERS: Mapping[type[Any], int] = {Float: 701, Numeric: 1700}  # SQLAlchemy asks for these OIDs
+_SHORT_LOCK_TIMEOUT = func.set_config(
+    literal_column("'lock_timeout'"), literal_column("'100ms'"), true()
+)
 _HAS_XID = func.pg_current_xact_id().is_not(None)
 
 
@@ -81,6 +88,21 @@ def _element_type(column: Column[Any]) -> Any:
     # TEXT for VARCHAR(n): a cast to VARCHAR(n) would cut a long value, the column refuses it.
     implementation = getattr(column.type, "impl_instance", column.type)
     return Text if isinstance(implementation, String) else column.type
+
+
+def _rows(columns: Sequence[Column[Any]]) -> TableValuedAlias:
+    """Makes rows of an array for each column."""
+    arrays = [bindparam(c.name, type_=ARRAY(_element_type(c))) for c in columns]
+    names = [column.name for column in columns]
+    return func.unnest(*arrays).table_valued(*names).render_derived()
+
+
+def _insert(
+    table: Table, columns: Sequence[Column[Any]], rows: TableValuedAlias, source: FromClause
+) -> Insert:
+    names = [column.name for column in columns]
+    selected = select(*(rows.c[name] for name in names)).select_from(source).where(_HAS_XID)
+    return insert(table).from_select(names, selected, include_defaults=False)
 
 
 class PostgreSQLDriver(Driver):
@@ -105,12 +127,15 @@ class PostgreSQLDriver(Driver):
 
     def insert_many(self, table: Table, columns: Sequence[Column[Any]]) -> Insert:
         """See :class:`Driver`."""
-        arrays = [bindparam(c.name, type_=ARRAY(_element_type(c))) for c in columns]
-        names = [column.name for column in columns]
-        rows = func.unnest(*arrays).table_valued(*names).render_derived()
-        return insert(table).from_select(
-            names, select(*(rows.c[name] for name in names)).where(_HAS_XID), include_defaults=False
-        )
+        rows = _rows(columns)
+        return _insert(table, columns, rows, rows)
+
+    def insert_shared(self, table: Table, columns: Sequence[Column[Any]]) -> Insert:
+        """See :class:`Driver`. The lock time-out is that of the one transaction."""
+        timeout = select(_SHORT_LOCK_TIMEOUT.label("was_set")).cte("lock_timeout")
+        once = timeout.prefix_with("MATERIALIZED")  # and before the first row, which is joined
+        rows = _rows(columns)
+        return _insert(table, columns, rows, rows.join(once, true()))
 
     def quicker(self, sql: str, dialect: Dialect) -> str:
         """See :class:`Driver`. psycopg writes an array of texts as text, if it is let, for which it

@@ -69,16 +69,22 @@ class Statements:
         self._driver = driver
         self._one = self._compiled(driver.insert_one(table, self._columns))
         self._many = self._compiled(driver.insert_many(table, self._columns))
+        self._shared = self._compiled(driver.insert_shared(table, self._columns))
         self._selects = {ascending: self._select(ascending) for ascending in (True, False)}
 
-    def write(self, items: Sequence[Row]) -> Write:
-        """Returns what inserts the items in their order, as one statement if the dialect can."""
+    def write(self, items: Sequence[Row], is_shared: bool = False) -> Write:
+        """Returns what inserts the items in their order, as one statement if the dialect can.
+
+        Args:
+            is_shared: whether they are of several savers.
+        """
         if len(items) == 1:
             return Write(self._one, self._row(items[0]))
         columns = tuple(map(_bound, self._binds, zip(*items, strict=True)))
+        sql = self._shared if is_shared else self._many
         if self._driver.takes_columns:
-            return Write(self._many, columns)
-        return Write(self._many, list(zip(*columns, strict=True)), many=True)
+            return Write(sql, columns)
+        return Write(sql, list(zip(*columns, strict=True)), many=True)
 
     def _row(self, item: Row) -> Row:
         bind_id = self._binds[0]

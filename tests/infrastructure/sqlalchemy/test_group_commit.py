@@ -57,8 +57,9 @@ class Database:
         """Let the transactions end."""
         self._is_open.set()
 
-    def record(self, items: Sequence[Item]) -> None:
+    def record(self, items: Sequence[Item], is_shared: bool) -> None:
         """As a record manager does."""
+        assert is_shared == (len({item[0] for item in items}) > 1)
         self.begun += 1
         if self.script:
             self.script.popleft()()

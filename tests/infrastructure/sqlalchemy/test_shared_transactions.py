@@ -62,9 +62,9 @@ def grouping(backend: Backend, **options: Any) -> SimpleApplication:
 
 def groups_of(app: SimpleApplication) -> GroupCommit:
     """Return the application's group commit."""
-    record: Any = app.event_store.record_manager._record  # type: ignore[attr-defined]
-    assert isinstance(record.__self__, GroupCommit)
-    return record.__self__
+    groups = app.event_store.record_manager._groups  # type: ignore[attr-defined]
+    assert isinstance(groups, GroupCommit)
+    return groups
 
 
 class Gate:
