@@ -15,13 +15,12 @@ id                 form                                                   stored
 
 from __future__ import annotations
 
-import os
 import re
 from uuid import UUID
 
 from eventsourcing.exceptions import InvalidOriginatorID
 
-__all__ = ["check_id", "id_from_text", "id_to_text", "random_hex"]
+__all__ = ["check_id", "id_from_text", "id_to_text"]
 
 MAX_LENGTH = 255
 
@@ -79,25 +78,3 @@ def id_from_text(text: str) -> UUID | str | int:
         except ValueError as error:
             raise InvalidOriginatorID("a stored id begins with '#' but is no number") from error
     return text[1:] if text.startswith("'") else text
-
-
-_DRAWN_AT_ONCE = 64
-_drawn: list[str] = []  # pop() and extend() need no lock
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_drawn.clear)
-
-
-def random_hex() -> str:
-    """Returns 128 random bits of the operating system's, as 32 hexadecimal digits.
-
-    Several are drawn at once, since the call costs ten times what the bits do. A forked child
-    draws its own.
-    """
-    try:
-        return _drawn.pop()
-    except IndexError:
-        digits = os.urandom(16 * _DRAWN_AT_ONCE).hex()
-        first, *others = [digits[n : n + 32] for n in range(0, len(digits), 32)]
-        _drawn.extend(others)
-        return first

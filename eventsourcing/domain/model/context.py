@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from secrets import token_hex
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from eventsourcing.exceptions import ProgrammingError
-from eventsourcing.utils.ids import random_hex
 
 if TYPE_CHECKING:
     from eventsourcing.domain.model.events import DomainEvent
@@ -46,7 +46,10 @@ _current: ContextVar[UnitOfWork | None] = ContextVar("eventsourcing_unit_of_work
 current_unit_of_work = _current.get
 """Returns the unit of work of this thread or task, or None."""
 
-new_event_id = random_hex
+
+def new_event_id() -> str:
+    """Returns a new event id: 128 random bits, as 32 hexadecimal digits."""
+    return token_hex(16)
 
 
 @contextmanager
