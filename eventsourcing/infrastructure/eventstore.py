@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
-from eventsourcing.domain.model.events import DomainEvent, as_events
+from eventsourcing.domain.model.events import DomainEvent, as_events, give_ids
 from eventsourcing.exceptions import (
     ConcurrencyError,
     OutcomeUnknown,
@@ -57,7 +57,9 @@ class EventStore:
             ProgrammingError: one of them is no event, or does not follow the one before it.
             PersistenceError: the database refused, or could not be reached.
         """
-        items: Items = tuple(map(self.mapper.item_from_event, as_events(events)))
+        batch = as_events(events)
+        give_ids(batch)
+        items: Items = tuple(map(self.mapper.item_from_event, batch))
         if len(items) > 1:
             _check_positions(items)
         while items:
@@ -192,16 +194,20 @@ def _check_positions(items: Items) -> None:
     """Refuses a batch that would leave a gap in a stream, or goes back in it, as one with the
     events of two copies of an aggregate does.
     """
-    last: dict[object, int] = {}
-    for item in items:
-        stream, position = item[0], item[1]
-        before = last[stream] if stream in last else position - 1
+    last: dict[object, int] = {}  # of each stream but that of the item before
+    stream, before = items[0][:2]
+    for item in items[1:]:
+        position = item[1]
+        if item[0] is not stream:
+            last[stream] = before
+            stream = item[0]
+            before = last.get(stream, position - 1)
         if position != before + 1:
             raise ProgrammingError(
                 f"a batch has position {position} of the stream {stream!r} after {before}, where"
                 f" {before + 1} has to follow"
             )
-        last[stream] = position
+        before = position
 
 
 def _concurrency_error(

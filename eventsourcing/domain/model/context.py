@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from secrets import token_hex
+from os import urandom
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
@@ -47,9 +47,14 @@ current_unit_of_work = _current.get
 """Returns the unit of work of this thread or task, or None."""
 
 
-def new_event_id() -> str:
-    """Returns a new event id: 128 random bits, as 32 hexadecimal digits."""
-    return token_hex(16)
+def new_event_ids(count: int) -> list[str]:
+    """Returns new event ids: 128 random bits each, as 32 hexadecimal digits.
+
+    Draw them when they are needed. Of bits that were drawn ahead, the snapshot of a process that
+    is started twice would make two events with one id.
+    """
+    digits = urandom(16 * count).hex()
+    return [digits[at : at + 32] for at in range(0, 32 * count, 32)]
 
 
 @contextmanager
@@ -80,7 +85,7 @@ def unit_of_work(
         correlation = correlation or origin.correlation_id or origin.event_id
         causation = causation or origin.event_id
     unit = UnitOfWork(
-        correlation or outer.correlation_id or new_event_id(), causation or outer.causation_id
+        correlation or outer.correlation_id or new_event_ids(1)[0], causation or outer.causation_id
     )
     surrounding = _current.get()
     _current.set(unit)

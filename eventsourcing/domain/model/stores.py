@@ -137,7 +137,8 @@ def _is_open(store: Store) -> bool:
 
 
 def _accepts_all(store: Store, events: Sequence[DomainEvent]) -> bool:
-    return all(map(store.accepts, events))
+    # A store decides by the class: "events such as this one".
+    return all(map(store.accepts, {type(event): event for event in events}.values()))
 
 
 def _classes(events: Sequence[DomainEvent]) -> str:
