@@ -1,9 +1,11 @@
 """What a workload asks of the library, or of the bare driver in its place."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
+
+from benchmarks.databases import Form
 
 MODES = ("default", "wal", "walnormal", "off")
 """Of SQLite files: as the adapter makes them; WAL with synchronous FULL; WAL with NORMAL; OFF."""
@@ -19,24 +21,28 @@ class Options:
         db: The database's URI.
         mode: One of `MODES`.
         payload: One of `PAYLOADS`.
-        n: How many commands; None for the workload's own number.
+        n: How many commands; 0 for the workload's own number.
+        passes: How often a long stream is read.
         sizes: Lengths of streams or stores, in events; empty for the workload's own.
         threads: How many of them write at once.
         procs: How many processes write at once, instead of threads; 0 for none.
         contend: Whether the threads write to one stream.
         seconds: How long they write to streams of their own.
+        group_commit: Whether the library's savers share transactions; None for its default.
     """
 
     workload: str
     db: str
     mode: str = "default"
     payload: str = "small"
-    n: int | None = None
+    n: int = 0
+    passes: int = 3
     sizes: tuple[int, ...] = ()
     threads: int = 1
     procs: int = 0
     contend: bool = False
-    seconds: float = 3.0
+    seconds: float = 4.0
+    group_commit: bool | None = None
 
 
 class Adapter(ABC):
@@ -45,16 +51,20 @@ class Adapter(ABC):
     Several threads may use one that is open.
     """
 
-    name: ClassVar[str]
+    peer: ClassVar[str]
+    """What it is called in a line of results."""
+
     table: ClassVar[str]
-    id_form: ClassVar[Literal["text", "native"]]
-    """Whether the table has ids as text, or as the database's own type for 16 bytes."""
+    id_form: ClassVar[Form]
 
     conflict: ClassVar[type[Exception]]
     """What `save` raises when another writer was quicker."""
 
     imports: ClassVar[Mapping[str, str]]
-    """Statements: ``import``, with which a program begins, and what it comes to load later."""
+    """Statements: ``import``, with which a program begins, and what that is compared with.
+
+    The file of a database may be named in them, as ``{file}``.
+    """
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -86,6 +96,10 @@ class Adapter(ABC):
     @abstractmethod
     def load(self, originator_id: Any) -> Any:
         """Return the aggregate as its stored events make it."""
+
+    @abstractmethod
+    def iterate(self, originator_id: Any) -> Iterator[Any]:
+        """Yield the events of a stream."""
 
     def __enter__(self) -> Self:
         self.open()

@@ -174,5 +174,6 @@ def _merged(tallies: list[Tally], seconds: float, before: int, after: int) -> di
         "errors": errors.total(),
         "error_types": dict(errors),
         "rows": before + committed,
+        "db_delta": after - before,
         "verified": after - before == committed,
     }

@@ -10,17 +10,21 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 from urllib.parse import quote, unquote, urlsplit
-from uuid import UUID
+from uuid import UUID, uuid4
 
 LIBRARY_TABLE = "benchmark_library"
 RAW_TABLE = "benchmark_raw"
 TABLES = (LIBRARY_TABLE, RAW_TABLE)
+
+Form = Literal["text", "native"]
+"""Whether a table has ids as text, or as the database's own type for 16 bytes."""
 
 
 class Database(ABC):
     """One database, by its URI."""
 
     name: ClassVar[str]
+    placeholder: ClassVar[str] = "%s"
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
@@ -54,9 +58,34 @@ class Database(ABC):
         """Return the server's version."""
         return str(self.execute("SELECT version()")[0][0])
 
-    def clone(self, table: str, form: Literal["text", "native"], template: UUID, n: int) -> None:
+    @abstractmethod
+    def clone(self, table: str, form: Form, template: UUID, n: int) -> None:
         """Copy a stream `n` times, each copy with a random id, and let the database settle."""
-        raise NotImplementedError(f"no way to make a large store is written for {self.name}")
+
+    @abstractmethod
+    def key(self, form: Form, originator_id: UUID) -> Any:
+        """Return a stream's id as the driver takes it for a table that has ids in this form."""
+
+    def stretch(self, table: str, form: Form, stream: UUID, length: int, size: int) -> None:
+        """Make a stream longer, with copies of all its events but the first.
+
+        Args:
+            length: How many events it has.
+            size: How many it is to have.
+        """
+        names = [name for name in self._other_columns(table) if name != "originator_version"]
+        others, mark = ", ".join(names), self.placeholder
+        while length < size:
+            step = length - 1
+            self.execute(
+                f"INSERT INTO {table} (originator_id, originator_version, {others})"
+                f" SELECT originator_id, originator_version + {step}, {others} FROM {table}"
+                f" WHERE originator_id = {mark}"
+                f" AND originator_version BETWEEN 1 AND {min(step, size - length)}"
+                " ORDER BY originator_version",
+                (self.key(form, stream),),
+            )
+            length += min(step, size - length)
 
     def _other_columns(self, table: str) -> list[str]:
         """Return the names of all columns but the position in the table and the stream's id."""
@@ -71,6 +100,7 @@ class SqliteDatabase(Database):
     """A file."""
 
     name = "sqlite"
+    placeholder = "?"
 
     @property
     def path(self) -> Path:
@@ -95,7 +125,7 @@ class SqliteDatabase(Database):
     def version(self) -> str:
         return sqlite3.sqlite_version
 
-    def clone(self, table: str, form: Literal["text", "native"], template: UUID, n: int) -> None:
+    def clone(self, table: str, form: Form, template: UUID, n: int) -> None:
         new = "randomblob(16)"
         if form == "text":
             new = " || '-' || ".join(f"lower(hex(randomblob({k})))" for k in (4, 2, 2, 2, 6))
@@ -108,8 +138,11 @@ class SqliteDatabase(Database):
                 f" INSERT INTO {table} (originator_id, {', '.join(columns)})"
                 f" SELECT new_id, {', '.join(f't.{name}' for name in columns)}"
                 f" FROM copies CROSS JOIN {table} AS t WHERE t.originator_id = ?",
-                (n, str(template) if form == "text" else template.bytes),
+                (n, self.key(form, template)),
             )
+
+    def key(self, form: Form, originator_id: UUID) -> Any:
+        return str(originator_id) if form == "text" else originator_id.bytes
 
 
 class PostgresqlDatabase(Database):
@@ -130,7 +163,7 @@ class PostgresqlDatabase(Database):
     def version(self) -> str:
         return str(self.execute("SHOW server_version")[0][0])
 
-    def clone(self, table: str, form: Literal["text", "native"], template: UUID, n: int) -> None:
+    def clone(self, table: str, form: Form, template: UUID, n: int) -> None:
         kind = "text" if form == "text" else "uuid"
         columns = self._other_columns(table)
         self.execute(
@@ -143,6 +176,9 @@ class PostgresqlDatabase(Database):
         self.execute(f"ANALYZE {table}")
         self.execute("CHECKPOINT")
 
+    def key(self, form: Form, originator_id: UUID) -> Any:
+        return str(originator_id) if form == "text" else originator_id
+
 
 class MariadbDatabase(Database):
     """A database of a MariaDB or MySQL server."""
@@ -153,6 +189,26 @@ class MariadbDatabase(Database):
         import pymysql
 
         return pymysql.connect(**mariadb_arguments(self.uri))
+
+    def clone(self, table: str, form: Form, template: UUID, n: int) -> None:
+        kind = "char(36)" if form == "text" else "binary(16)"
+        columns = self._other_columns(table)
+        with closing(self.connect()) as connection:
+            cursor = connection.cursor()
+            cursor.execute(f"CREATE TEMPORARY TABLE copies (new_id {kind})")
+            cursor.executemany(
+                "INSERT INTO copies VALUES (%s)", [(self.key(form, uuid4()),) for _ in range(n)]
+            )
+            cursor.execute(
+                f"INSERT INTO {table} (originator_id, {', '.join(columns)})"
+                f" SELECT new_id, {', '.join(f't.{name}' for name in columns)}"
+                f" FROM copies CROSS JOIN {table} AS t WHERE t.originator_id = %s",
+                (self.key(form, template),),
+            )
+            cursor.execute(f"ANALYZE TABLE {table}")
+
+    def key(self, form: Form, originator_id: UUID) -> Any:
+        return str(originator_id) if form == "text" else originator_id.bytes
 
 
 def mariadb_arguments(uri: str) -> dict[str, Any]:

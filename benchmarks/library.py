@@ -1,5 +1,7 @@
 """The library, with its default settings: ``python -m benchmarks.library W1 --db URI``."""
 
+import sys
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 from benchmarks import payloads
@@ -15,14 +17,15 @@ from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemySettings
 class LibraryAdapter(Adapter):
     """Saves and loads through an application."""
 
-    name = "library"
+    peer = "L"
     table = LIBRARY_TABLE
     id_form = "text"
     conflict = ConcurrencyError
     imports: ClassVar = {
         "import": "import eventsourcing.application.simple",
-        "first_use": "import eventsourcing.application.simple,"
-        " eventsourcing.infrastructure.sqlalchemy.manager",
+        "first_use": "import eventsourcing.application.simple as simple;"
+        " simple.SimpleApplication(uri='sqlite:///{file}').close()",
+        "sqlalchemy": "import sqlalchemy",
     }
 
     def __init__(self, options: Options) -> None:
@@ -34,7 +37,8 @@ class LibraryAdapter(Adapter):
 
     def open(self) -> None:
         self.app = SimpleApplication(
-            settings=settings(self.options.db, self.options.mode), table_name=self.table
+            settings=settings(self.options.db, self.options.mode, self.options.group_commit),
+            table_name=self.table,
         )
 
     def close(self) -> None:
@@ -57,15 +61,19 @@ class LibraryAdapter(Adapter):
     def load(self, originator_id: Any) -> Any:
         return self.app.repository[originator_id]
 
+    def iterate(self, originator_id: Any) -> Iterator[Any]:
+        return self.app.event_store.get_domain_events(originator_id)
 
-def settings(uri: str, mode: str) -> SQLAlchemySettings:
+
+def settings(uri: str, mode: str, group_commit: bool | None = None) -> SQLAlchemySettings:
     """Return the settings for a mode, which is one of `MODES`."""
     if mode == "walnormal":
-        return SQLAlchemySettings(uri=uri, sqlite_synchronous="NORMAL")
+        return SQLAlchemySettings(uri=uri, sqlite_synchronous="NORMAL", group_commit=group_commit)
     if mode == "off":
-        return SQLAlchemySettings(uri=uri, sqlite_synchronous="OFF")
-    return SQLAlchemySettings(uri=uri)  # WAL with synchronous FULL is the default
+        return SQLAlchemySettings(uri=uri, sqlite_synchronous="OFF", group_commit=group_commit)
+    # WAL with synchronous FULL is the default
+    return SQLAlchemySettings(uri=uri, group_commit=group_commit)
 
 
 if __name__ == "__main__":
-    main(LibraryAdapter)
+    sys.exit(main(LibraryAdapter))

@@ -4,7 +4,8 @@ Events are msgspec Structs, and aggregates do nothing but take over their values
 can be quicker than, and no application would want.
 """
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -74,7 +75,7 @@ class LargeItem:
 class RawAdapter(Adapter):
     """Saves and loads by the statements of a storage."""
 
-    name = "raw"
+    peer = "E"
     table = RAW_TABLE
     id_form = "native"
     conflict = Conflict
@@ -118,11 +119,15 @@ class RawAdapter(Adapter):
 
     def load(self, originator_id: UUID) -> Item | LargeItem:
         item = self._class(originator_id)
-        apply, decoders = item.apply, self._decoders
+        apply, decoders = item.apply, self._decoders  # not by `iterate`: this is the limit
         for topic, state in self._storage.select(originator_id):
             apply(decoders[topic](state))
         return item
 
+    def iterate(self, originator_id: UUID) -> Iterator[Any]:
+        for topic, state in self._storage.select(originator_id):
+            yield self._decoders[topic](state)
+
 
 if __name__ == "__main__":
-    main(RawAdapter)
+    sys.exit(main(RawAdapter))
