@@ -39,7 +39,7 @@ types: $(DEV) ## Check types, with mypy and with pyright
 docs: $(DEV) ## Build the documentation into docs/_build
 	$(RUN) sphinx -W --keep-going -q -b html docs docs/_build/html
 
-bench: $(BENCH) ## Measure against the bare drivers, and write docs/benchmarks.md
+bench: $(BENCH) ## Measure against the bare drivers, and write docs/explanation/benchmarks.md
 	@$(RUN) benchmarks.run $(BENCHFLAGS)
 
 format: $(DEV) ## Format the code

@@ -5,11 +5,29 @@ import statistics
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from benchmarks.plan import Case
 
 Figures = dict[str, Any]
+
+
+class Spread(NamedTuple):
+    """What a figure came to in all runs."""
+
+    least: float
+    median: float
+    largest: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Self:
+        """Return the spread of values, of which there is one at least."""
+        ranked = sorted(values)
+        return cls(ranked[0], statistics.median(ranked), ranked[-1])
+
+    def times(self, factor: float) -> "Spread":
+        """Return the spread in another unit."""
+        return Spread(*(value * factor for value in self))
 
 
 @dataclass
@@ -25,21 +43,23 @@ class Outcome:
     pairs: list[tuple[Figures, Figures]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
-    def library(self, name: str) -> float:
-        """Return the median of one of the library's figures."""
-        return statistics.median(float(own[name]) for own, _ in self.pairs)
+    def library(self, name: str) -> Spread:
+        """Return one of the library's figures."""
+        return Spread.of(float(own[name]) for own, _ in self.pairs)
 
-    def raw(self, name: str) -> float:
-        """Return the median of one of the bare driver's figures."""
-        return statistics.median(float(raw[name]) for _, raw in self.pairs)
+    def raw(self, name: str) -> Spread:
+        """Return one of the bare driver's figures."""
+        return Spread.of(float(raw[name]) for _, raw in self.pairs)
 
-    def ratios(self, name: str) -> list[float]:
-        """Return the library's figure over the bare driver's, of each pair, smallest first."""
-        return sorted(own[name] / raw[name] for own, raw in self.pairs)
+    def kilobytes(self, name: str) -> Spread:
+        """Return a figure of the library's, in MB, as KB for each event."""
+        length = name.rpartition("_")[2]
+        events = int(length) if length.isdigit() else self.library("n").median
+        return self.library(name).times(1024 / events)
 
-    def ratio(self, name: str) -> float:
-        """Return the median of the ratios."""
-        return statistics.median(self.ratios(name))
+    def ratio(self, name: str) -> Spread:
+        """Return the library's figure over the bare driver's, of each pair."""
+        return Spread.of(own[name] / raw[name] for own, raw in self.pairs)
 
 
 @dataclass

@@ -29,6 +29,7 @@ SHORT: dict[str, dict[str, Any]] = {
     "W2": {"n": 3},
     "W3": {"n": 2},
     "W4": {"sizes": (5, 150)},
+    "W4L": {"sizes": (1000,), "passes": 1},
     "W5": {"n": 200},
     "W7": {"threads": 2, "seconds": 0.02},
     "W7 on one stream": {"threads": 2, "contend": True, "n": 4},
@@ -39,7 +40,7 @@ SHORT: dict[str, dict[str, Any]] = {
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 
-each_adapter = pytest.mark.parametrize("adapter_class", ADAPTERS, ids=lambda each: each.name)
+each_adapter = pytest.mark.parametrize("adapter_class", ADAPTERS, ids=lambda each: each.__name__)
 
 
 def options(name: str, backend: Backend, **others: Any) -> Options:
@@ -68,19 +69,12 @@ def test_a_workload_runs_on_sqlite(
 
 
 @each_adapter
-@pytest.mark.parametrize("name", ["W1", "W3", "W4"])
+@pytest.mark.parametrize("name", ["W1", "W3", "W4", "W4L", "W9"])
 @pytest.mark.parametrize("server", ["postgresql", "mariadb"])
 def test_a_workload_runs_on_a_server(
     adapter_class: type[Adapter], name: str, server: str, request: pytest.FixtureRequest
 ) -> None:
     check(adapter_class, options(name, request.getfixturevalue(server)))
-
-
-@each_adapter
-def test_the_store_grows_on_postgresql(adapter_class: type[Adapter], postgresql: Backend) -> None:
-    figures = check(adapter_class, options("W9", postgresql))
-
-    assert figures["rows"] > 500
 
 
 @each_adapter
@@ -147,14 +141,14 @@ def test_a_file_with_other_tables_is_left_alone(sqlite_file: Backend) -> None:
     assert names == [("customers",)]
 
 
-@pytest.mark.parametrize("name", ["library", "raw"])
-def test_the_command_prints_one_line_of_json(name: str) -> None:
+@pytest.mark.parametrize(("name", "peer"), [("library", "L"), ("raw", "E")])
+def test_the_command_prints_one_line_of_json(name: str, peer: str) -> None:
     command = [sys.executable, "-W", "error", "-m", f"benchmarks.{name}", "W1", "--n", "2"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
     assert (done.returncode, done.stderr) == (0, "")
     (line,) = done.stdout.splitlines()
-    assert {"peer": name, "n": 2, "rows": 22, "verified": True}.items() <= json.loads(line).items()
+    assert {"peer": peer, "n": 2, "rows": 22, "verified": True}.items() <= json.loads(line).items()
 
 
 def test_the_breakdown_has_every_layer() -> None:
@@ -186,14 +180,13 @@ def campaign() -> Campaign:
 def test_a_ratio_is_the_median_of_the_pairs() -> None:
     (outcome,) = campaign().outcomes
 
-    assert outcome.ratio("events_per_s") == 0.25
-    assert outcome.ratios("events_per_s") == [0.25, 0.25, 0.5]
+    assert outcome.ratio("events_per_s") == (0.25, 0.25, 0.5)
 
 
 def test_the_page_shows_ratio_goal_facts_and_problems() -> None:
     page = report.page(campaign())
 
-    assert "| **0.25** (0.25 to 0.50) | 0.75 |" in page
+    assert "| **0.25** (0.25 to 0.50) | at least 0.75: **missed** |" in page
     assert "- Date: 2026-01-01" in page
     assert "it rained" in page
 
