@@ -1,9 +1,10 @@
-"""Where each microsecond of W1 and W4 goes: ``python -m benchmarks.breakdown --db URI``.
+"""Where each microsecond of W1 and W4 goes: ``python -m benchmarks.breakdown > tables.md``.
 
-The layers are timed by hand, from the driver outwards: each step does what the step before it did
-and one layer more, so that the difference is what the layer costs. All steps take turns, so that
-what the machine does meanwhile meets them alike. Then follows a profile of the whole, which shows
-the functions, but inflates those that make many calls.
+It prints Markdown tables for a SQLite file and for PostgreSQL, or for the database of ``--db``.
+What a layer takes is measured by clocks around it (see `layers`), save by save. The events of a
+replay are too many for that: there the clocks are around the pages, and what is done with their
+rows is done once more from memory, each time with one step more. What is measured takes turns, so
+that what the machine does meanwhile meets all of it alike; figures are medians.
 """
 
 import cProfile
@@ -11,107 +12,176 @@ import gc
 import io
 import pstats
 import statistics
-import tempfile
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
-from pathlib import Path
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from time import perf_counter
 from typing import Any
-from uuid import UUID
 
 from benchmarks.adapter import MODES, PAYLOADS, Options
 from benchmarks.bench import Bench
+from benchmarks.layers import APPLICATION, CONNECTION, DOMAIN, DRIVER, SAVING, STATEMENTS, Clock
 from benchmarks.library import LibraryAdapter
+from benchmarks.plan import Case
 from benchmarks.raw import RawAdapter
-from benchmarks.storage import Storage, storage_for
+from benchmarks.run import databases
 
-Step = tuple[str, Callable[[], float]]
-"""A name, and what does it once and returns the seconds that it took."""
+ITEMS = "items: a named tuple for each row"
+DECODING = "mapper: JSON to values, by the types of the fields"
+OBJECTS = "mapper: the event's class, event objects"
+MUTATING = "events: their `mutate`, and the method that it calls"
+LOOP = "pages and repository: the loops, and what is said of an event that fails"
+LOADING = (DRIVER, CONNECTION, STATEMENTS, ITEMS, DECODING, OBJECTS, MUTATING, LOOP)
 
+WHOLE = "all of it, without a clock"
+BARE = "the bare driver: all of it"
 
-def save_steps(library: LibraryAdapter, raw: RawAdapter) -> Iterator[Step]:
-    """Yield the steps of saving a new aggregate with one event."""
-    store = library.app.event_store
-
-    def clocked(command: Callable[[Any], object], thing: Any) -> float:
-        began = perf_counter()
-        command(thing)
-        return perf_counter() - began
-
-    def item() -> Any:
-        return store.mapper.item_from_event(library.create(0).pending_events[0])
-
-    yield "bare driver: create and save", lambda: clocked(lambda i: raw.save(raw.create(i)), 0)
-    yield (
-        "record manager: SQL, pool, driver, database",
-        lambda: clocked(store.record_manager.record, [item()]),
-    )
-    yield (
-        "event store: encoding",
-        lambda: clocked(store.store, library.create(0).pending_events[0]),
-    )
-    yield "application: checks, publishing", lambda: clocked(library.save, library.create(0))
-    yield (
-        "aggregate: event, mutation",
-        lambda: clocked(lambda i: library.save(library.create(i)), 0),
-    )
+Seconds = Mapping[str, float]
 
 
-def load_steps(
-    library: LibraryAdapter, raw: RawAdapter, storage: Storage, library_id: Any, raw_id: UUID
-) -> Iterator[Step]:
-    """Yield the steps of loading a stream."""
-    store = library.app.event_store
+@dataclass
+class Subjects:
+    """What is measured.
 
-    def clocked(read: Callable[[], object]) -> float:
+    Attributes:
+        plain: The library.
+        watched: The library, with clocks.
+        raw: The bare driver.
+        clock: Is around the layers of `watched`.
+    """
+
+    plain: LibraryAdapter
+    watched: LibraryAdapter
+    raw: RawAdapter
+    clock: Clock
+
+
+def one_save(on: Subjects, i: int) -> Seconds:
+    """Save a new aggregate with one event, in all three ways."""
+    took = {
+        WHOLE: seconds(lambda: on.plain.save(on.plain.create(i))),
+        BARE: seconds(lambda: on.raw.save(on.raw.create(i))),
+    }
+    clock, watched = on.clock, on.watched
+    aggregate = clock.call(DOMAIN, watched.create, i)
+    clock.call(APPLICATION, watched.save, aggregate)
+    return took | clock.take()
+
+
+class Loads:
+    """Loads a stream, and does parts of that with rows from memory.
+
+    Args:
+        on: What is measured.
+        stream: The library's.
+        raw_stream: The bare driver's, of the same length.
+    """
+
+    def __init__(self, on: Subjects, stream: Any, raw_stream: Any) -> None:
+        self._on, self._stream, self._raw_stream = on, stream, raw_stream
+        store: Any = on.plain.app.event_store
+        self._manager, self._mapper = store.record_manager, store.mapper
+        self._fetch = self._manager.datastore.fetch
+        self._pages: list[Sequence[Any]] = []
+        self._manager.datastore.fetch = self._remembering
+        on.plain.load(stream)
+        self._manager.datastore.fetch = self._fetch
+        decoders = self._mapper._decoders
+        self._decoders = {topic: decode for topic, (_, decode) in decoders.items()}
+
+    def one(self, i: int) -> Seconds:
+        """Load it in all three ways, and do the parts."""
+        clock = self._on.clock
         gc.collect()
-        began = perf_counter()
-        read()
-        return perf_counter() - began
+        took = {
+            WHOLE: seconds(lambda: self._on.plain.load(self._stream)),
+            BARE: seconds(lambda: self._on.raw.load(self._raw_stream)),
+        }
+        clock.call(LOOP, self._on.watched.load, self._stream)
+        took |= clock.take()
+        before = 0.0
+        for layer, part in (
+            (ITEMS, lambda: exhaust(self._items())),
+            (DECODING, self._decode),
+            (OBJECTS, lambda: exhaust(self._events())),
+            (MUTATING, self._mutate),
+            (LOOP, self._load_from_memory),
+        ):
+            cumulated = seconds(part)
+            took[layer] = cumulated - before
+            before = cumulated
+        return took
 
-    def exhaust(iterable: Any) -> None:
-        for _ in iterable:
-            pass
+    def _remembering(self, sql: str, parameters: Sequence[Any]) -> Sequence[Any]:
+        self._pages.append(self._fetch(sql, parameters))
+        return self._pages[-1]
 
-    def rows() -> None:
-        exhaust(storage.select(raw_id))
+    def _items(self) -> Iterator[Any]:
+        manager = self._manager
+        return chain.from_iterable(
+            manager._statements.items(self._stream, rows, manager.item_class)
+            for rows in self._pages
+        )
 
-    yield "bare driver: rows", lambda: clocked(rows)
-    yield "bare driver: load", lambda: clocked(lambda: raw.load(raw_id))
-    yield (
-        "record manager: SQL, pool, driver, database, items",
-        lambda: clocked(lambda: exhaust(store.record_manager.get_items(library_id))),
-    )
-    yield (
-        "event store: decoding",
-        lambda: clocked(lambda: exhaust(store.get_domain_events(library_id))),
-    )
-    yield "repository: mutation", lambda: clocked(lambda: library.load(library_id))
+    def _decode(self) -> None:
+        decoders = self._decoders
+        for item in self._items():
+            decoders[item[2]](item[3])
+
+    def _events(self) -> Iterator[Any]:
+        events: Iterator[Any] = self._mapper.events_from_items(self._items())
+        return events
+
+    def _mutate(self) -> None:
+        state = None
+        for event in self._events():
+            state = event.mutate(state)
+
+    def _load_from_memory(self) -> None:
+        pages = iter(self._pages)
+        self._manager.datastore.fetch = lambda sql, parameters: next(pages)
+        try:
+            self._on.plain.load(self._stream)
+        finally:
+            self._manager.datastore.fetch = self._fetch
 
 
-def take_turns(steps: Sequence[Step], rounds: int) -> dict[str, float]:
-    """Return the median seconds of each step, after a round that does not count."""
-    durations: dict[str, list[float]] = {name: [] for name, _ in steps}
-    for i in range(rounds + 1):
-        for name, step in steps:
-            seconds = step()
-            if i:
-                durations[name].append(seconds)
-    return {name: statistics.median(each) for name, each in durations.items()}
+def seconds(function: Callable[[], object]) -> float:
+    """Return how long it takes."""
+    began = perf_counter()
+    function()
+    return perf_counter() - began
 
 
-def table(medians: dict[str, float], events: int, per: str) -> str:
-    """Return a Markdown table of the steps' times, and of what each adds to the one before."""
-    lines = [f"| up to and with this layer | µs {per} | of it this layer |", "|---|--:|--:|"]
-    before = 0.0
-    for name, seconds in medians.items():
-        microseconds = seconds * 1e6 / events
-        if name.startswith("bare driver"):
-            lines.append(f"| *{name}* | {microseconds:.2f} | |")
-        else:
-            lines.append(f"| {name} | {microseconds:.2f} | {microseconds - before:.2f} |")
-            before = microseconds
+def exhaust(iterable: Iterable[Any]) -> None:
+    for _ in iterable:
+        pass
+
+
+def medians(measure: Callable[[int], Seconds], rounds: int) -> Seconds:
+    """Return the median of each figure, after a round that does not count."""
+    found: defaultdict[str, list[float]] = defaultdict(list)
+    measure(0)
+    for i in range(rounds):
+        for name, took in measure(i).items():
+            found[name].append(took)
+    return {name: statistics.median(each) for name, each in found.items()}
+
+
+def table(took: Seconds, layers: Sequence[str], events: int, per: str) -> str:
+    """Return a Markdown table."""
+    lines = [f"| Layer | µs {per} | Share |", "|---|--:|--:|"]
+    total = sum(took[layer] for layer in layers)
+    for layer in layers:
+        lines.append(f"| {layer} | {took[layer] * 1e6 / events:.2f} | {took[layer] / total:.0%} |")
+    for name, value in (
+        ("sum", total),
+        (WHOLE, took[WHOLE]),
+        (BARE, took[BARE]),
+    ):
+        lines.append(f"| *{name}* | {value * 1e6 / events:.2f} | |")
     return "\n".join(lines)
 
 
@@ -123,47 +193,54 @@ def profile(command: Callable[[], object], lines: int) -> str:
     profiler.disable()
     output = io.StringIO()
     pstats.Stats(profiler, stream=output).strip_dirs().sort_stats("tottime").print_stats(lines)
-    return output.getvalue().strip()
+    return f"```text\n{output.getvalue().strip()}\n```"
 
 
 def main() -> None:
-    """Print both breakdowns."""
+    """Print the tables."""
     parser = ArgumentParser(description="Print where the time of W1 and W4 goes.")
-    parser.add_argument("--db", default="", help="URI; by default a temporary SQLite file")
+    parser.add_argument("--db", default="", help="URI; a SQLite file and PostgreSQL by default")
     parser.add_argument("--mode", choices=MODES, default="walnormal", help="of SQLite files")
     parser.add_argument("--payload", choices=PAYLOADS, default="small")
     parser.add_argument("--saves", type=int, default=2000)
     parser.add_argument("--events", type=int, default=10_000, help="of the stream that is loaded")
     parser.add_argument("--loads", type=int, default=15)
-    parser.add_argument("--lines", type=int, default=25, help="of each profile")
+    parser.add_argument(
+        "--lines", type=int, default=0, help="of a profile by functions, which inflates small ones"
+    )
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="eventsourcing-bench-") as directory:
-        _print(given, given.db or f"sqlite:///{Path(directory, 'events.db')}")
+    if given.db:
+        _print(given, given.db)
+        return
+    with databases(("sqlite", "postgresql")) as uris:
+        for uri in uris.values():
+            _print(given, uri)
 
 
 def _print(given: Namespace, uri: str) -> None:
     options = Options("W4", uri, given.mode, given.payload)
     benches = [Bench(LibraryAdapter, options), Bench(RawAdapter, options)]
-    benches[0].database.wipe()
-    library_id, raw_id = [bench.prepare(given.events)[0] for bench in benches]
+    database = benches[0].database
+    database.wipe()
+    streams = [bench.prepare(given.events)[0] for bench in benches]
+    place = Case("W4", database.name, given.mode if database.name == "sqlite" else "default").place
+    clock = Clock()
     with (
-        LibraryAdapter(options) as library,
+        LibraryAdapter(options) as plain,
+        LibraryAdapter(options) as watched,
         RawAdapter(options) as raw,
-        closing(storage_for(uri, given.mode)) as storage,
     ):
-        print(f"\n## W1: {given.saves} saves of one event\n")
-        medians = take_turns(list(save_steps(library, raw)), given.saves)
-        print(table(medians, 1, "a save"))
-        print(f"\n## W4: {given.loads} loads of {given.events} events\n")
-        steps = load_steps(library, raw, storage, library_id, raw_id)
-        medians = take_turns(list(steps), given.loads)
-        print(table(medians, given.events, "an event"))
-
-        print("\n## Profile of W1\n\n```text")
-        print(profile(lambda: _save_all(library, given.saves), given.lines))
-        print("```\n\n## Profile of W4\n\n```text")
-        print(profile(lambda: library.load(library_id), given.lines))
-        print("```")
+        clock.watch(watched.app)
+        on = Subjects(plain, watched, raw, clock)
+        print(f"\n### W1, {place}: a save of one event, {given.saves:,} times\n")
+        saves = medians(lambda i: one_save(on, i), given.saves)
+        print(table(saves, SAVING, 1, "a save"))
+        print(f"\n### W4, {place}: a load of {given.events:,} events, {given.loads} times\n")
+        loads = medians(Loads(on, *streams).one, given.loads)
+        print(table(loads, LOADING, given.events, "an event"))
+        if given.lines:
+            print(f"\nW1:\n\n{profile(lambda: _save_all(plain, given.saves), given.lines)}")
+            print(f"\nW4:\n\n{profile(lambda: plain.load(streams[0]), given.lines)}")
 
 
 def _save_all(library: LibraryAdapter, n: int) -> None:

@@ -76,7 +76,7 @@ def _run(given: Namespace) -> Campaign:
         if (not given.only or case.workload in given.only)
         and (not given.databases or case.database in given.databases)
     ]
-    with _databases({case.database for case in selected}) as uris:
+    with databases({case.database for case in selected}) as uris:
         campaign = Campaign(machine.facts(uris), [Outcome(case) for case in selected])
         for repetition in range(given.reps):
             for outcome in campaign.outcomes:
@@ -145,7 +145,7 @@ def _brief(outcome: Outcome) -> str:
 
 
 @contextmanager
-def _databases(names: Iterable[str]) -> Iterator[dict[str, str]]:
+def databases(names: Iterable[str]) -> Iterator[dict[str, str]]:
     """Give the URIs of databases that are there inside the block only."""
     with ExitStack() as stack:
         uris = {}

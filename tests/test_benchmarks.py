@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 from contextlib import closing
@@ -11,10 +12,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from benchmarks import plan, report
+from benchmarks import layers, plan, report
 from benchmarks.adapter import Adapter, Options
-from benchmarks.command import parser, run
+from benchmarks.breakdown import BARE, LOADING, WHOLE, table
+from benchmarks.command import main, parser, run
 from benchmarks.databases import database_for
+from benchmarks.layers import SAVING, STATEMENTS, Clock
 from benchmarks.library import LibraryAdapter
 from benchmarks.payloads import Order, large
 from benchmarks.plan import Case
@@ -151,14 +154,38 @@ def test_the_command_prints_one_line_of_json(name: str, peer: str) -> None:
     assert {"peer": peer, "n": 2, "rows": 22, "verified": True}.items() <= json.loads(line).items()
 
 
-def test_the_breakdown_has_every_layer() -> None:
-    sizes = ["--saves", "3", "--events", "50", "--loads", "1", "--lines", "3"]
-    command = [sys.executable, "-W", "error", "-m", "benchmarks.breakdown", *sizes]
+@pytest.mark.parametrize("database", ["sqlite_file", "postgresql", "mariadb"])
+def test_the_breakdown_has_a_time_for_every_layer(
+    database: str, request: pytest.FixtureRequest
+) -> None:
+    uri = str(request.getfixturevalue(database).uri)
+    sizes = ["--saves", "3", "--events", "1500", "--loads", "1", "--lines", "3"]
+    command = [sys.executable, "-W", "error", "-m", "benchmarks.breakdown", "--db", uri, *sizes]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
     assert (done.returncode, done.stderr) == (0, "")
-    for layer in ("bare driver", "record manager", "event store", "application", "repository"):
-        assert layer in done.stdout
+    found = re.findall(r"^\| ([^*|]+) \| -?\d+\.\d\d \|", done.stdout, flags=re.MULTILINE)
+    assert found == [*SAVING, *LOADING]
+
+
+def test_control_a_layer_that_is_passed_by_has_no_time() -> None:
+    took = dict.fromkeys([*SAVING, WHOLE, BARE], 1.0)
+    del took[STATEMENTS]
+
+    with pytest.raises(KeyError, match="statements"):
+        table(took, SAVING, 1, "a save")
+
+
+def test_the_time_of_a_layer_is_without_those_that_it_calls(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock()
+    clock._inside = clock._outside = 0.0  # what a clock itself takes
+    monkeypatch.setattr(layers, "perf_counter", iter([0.0, 1.0, 4.0, 10.0]).__next__)
+
+    clock.call("outer", lambda: clock.call("inner", lambda: None))
+
+    assert clock.take() == {"inner": 3.0, "outer": 7.0}
 
 
 def test_every_case_of_the_plan_is_a_command_that_runs() -> None:
@@ -195,3 +222,39 @@ def test_a_campaign_comes_back_from_its_file(tmp_path: Path) -> None:
     campaign().write(tmp_path / "build" / "results.jsonl")
 
     assert Campaign.read(tmp_path / "build" / "results.jsonl") == campaign()
+
+
+def test_a_failure_is_a_line_of_json_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = main(RawAdapter, ["W1", "--db", f"sqlite:///{tmp_path / 'nowhere' / 'x.db'}"])
+
+    printed = capsys.readouterr()
+    assert status == 1
+    assert "unable to open" in json.loads(printed.out)["failed"]
+    assert "Traceback" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("workload", "reached", "missed"), [("W1", 0.75, 0.7), ("W4L", 32, 33), ("W9", 1.1, 1.2)]
+)
+def test_a_goal_is_a_least_or_a_most(workload: str, reached: float, missed: float) -> None:
+    case = next(case for case in plan.cases() if case.workload == workload)
+
+    assert case.judge(reached).endswith(": reached")
+    assert case.judge(missed).endswith(": **missed**")
+
+
+def test_memory_has_a_goal_for_the_small_payload_only() -> None:
+    replays = [case for case in plan.cases() if case.workload == "W4"]
+
+    assert {(case.note, case.memory) for case in replays} == {("", 1), ("4 KB each", None)}
+
+
+@pytest.mark.parametrize("is_on", [False, True])
+def test_group_commit_can_be_switched(is_on: bool, sqlite_file: Backend) -> None:
+    given = options("W7", sqlite_file, group_commit=is_on)
+
+    with LibraryAdapter(given) as adapter:
+        manager: Any = adapter.app.event_store.record_manager
+        assert manager.datastore.commits_groups is is_on
