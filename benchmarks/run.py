@@ -125,15 +125,20 @@ def run_one(module: str, case: Case, uri: str, quick: bool = False) -> dict[str,
     figures: dict[str, Any] = json.loads(done.stdout)
     if "failed" in figures:
         raise RunFailed(figures["failed"])
+    _check(figures, uri, MODULES[module])
+    return figures
+
+
+def _check(figures: dict[str, Any], uri: str, table: str) -> None:
+    """Raise RunFailed if what is stored is not what was acknowledged."""
     if not figures["verified"]:
         raise RunFailed("the stored values are not those that were saved")
     if figures.get("errors"):
         raise RunFailed(f"savers met errors: {figures['error_types']}")
     if uri and "rows" in figures:
-        rows = database_for(uri).count(MODULES[module])
+        rows = database_for(uri).count(table)
         if rows != figures["rows"]:
             raise RunFailed(f"{figures['rows']} events were acknowledged, and {rows} are stored")
-    return figures
 
 
 def _brief(outcome: Outcome) -> str:

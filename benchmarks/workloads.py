@@ -199,10 +199,10 @@ def growth(bench: Bench) -> Figures:
         for name, value in percentiles(latencies).items():
             figures[f"w1_{name}_{size}"] = value
         figures[f"w4_ms_{size}"] = median_ms([seconds for seconds, _ in loads])
-    for name in ("w1_p50_us", "w4_ms"):
-        ratio = figures[f"{name}_{sizes[-1]}"] / figures[f"{name}_{sizes[0]}"]
-        figures[f"{name.partition('_')[0]}_ratio"] = round(ratio, 3)
-    return figures
+    return figures | {
+        name: round(figures[f"{figure}_{sizes[-1]}"] / figures[f"{figure}_{sizes[0]}"], 3)
+        for name, figure in (("w1_ratio", "w1_p50_us"), ("w4_ratio", "w4_ms"))
+    }
 
 
 def _grow(bench: Bench, template: UUID, size: int) -> None:
