@@ -35,7 +35,7 @@ class Driver:
             statement, rather than a row for each execution.
         takes_turns: whether a fork has to wait until no thread is in the driver.
         commits_groups: whether group commit is on by default.
-        lanes: how many transactions may be on their way before savers form groups.
+        lanes: how many savers at once go each by itself, before they form groups.
         locks_database: whether what a write waits for is a lock on the whole database.
     """
 

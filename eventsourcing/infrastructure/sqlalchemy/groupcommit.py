@@ -42,7 +42,7 @@ class GroupCommit:
         record: takes items, and whether they are of several saves. Stores them in one
             transaction: all, or none if it raises anything but OutcomeUnknown or an interrupt.
             Several threads may call it at once.
-        lanes: how many transactions may be on their way before savers wait, and form groups.
+        lanes: how many savers at once go each by itself, before they wait and form groups.
         locks_database: whether a lock that was waited for in vain is one on the whole database.
     """
 
@@ -90,15 +90,18 @@ class GroupCommit:
     def _join(self, own: _Group) -> tuple[_Group, _Group | None]:
         """Returns the group that takes the save; and if that is its own, the one before it."""
         with self._changing:
-            for at, last in enumerate(self._lanes):
-                if last.is_over:
-                    self._lanes[at] = own
-                    return own, last
-            for last in self._lanes:
-                if last.take(own):
-                    return last, None
-            at, before = min(enumerate(self._lanes), key=lambda lane: lane[1].began)
-            self._lanes[at] = own
+            lanes = self._lanes
+            busy = [at for at, last in enumerate(lanes) if last.is_busy]
+            free = [at for at, last in enumerate(lanes) if not last.is_busy]
+            forming = [lanes[at] for at in busy if lanes[at].began == NEVER]
+            if sum(len(lanes[at].saves) for at in busy) >= len(lanes):
+                for group in forming:
+                    if group.take(own):
+                        return group, None
+                if not forming:
+                    free = []  # to be the first of a group
+            at = free[0] if free else min(busy, key=lambda at: lanes[at].began)
+            before, lanes[at] = lanes[at], own
             return own, before
 
     def _lead(self, group: _Group) -> None:
@@ -182,10 +185,13 @@ class _Group:
         self._characters = 0
         self._waiting: list[threading.Lock] = []
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether the leader is there, and the group not over."""
+        return not self.is_over and self.leading.locked()
+
     def take(self, save: _Group) -> bool:
         """Takes another save in, if it fits. Two saves to one stream do not: one would fail."""
-        if self.began != NEVER or not self.leading.locked():
-            return False
         self._measure()
         save._measure()
         count = sum(map(len, self.saves)) + len(save.saves[0])
@@ -209,7 +215,7 @@ class _Group:
         mine.acquire()
         self._waiting.append(mine)
         until = monotonic() + seconds
-        while not self.is_over and self.leading.locked() and (left := until - monotonic()) > 0:
+        while self.is_busy and (left := until - monotonic()) > 0:
             mine.acquire(timeout=min(GLANCE, left))
 
     def end(self) -> None:
