@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Column, Dialect, Insert, Integer, Table, bindparam, select
@@ -115,19 +116,13 @@ class Statements:
     ) -> Iterator[Row]:
         """Returns the items that :meth:`read` selected, each made when it is asked for."""
         processors = self._results[1:]
-        make = tuple.__new__
-        if not any(processors):
-            return (make(item_class, (sequence_id, *row)) for row in rows)
-        return (
-            make(
-                item_class,
-                (
-                    sequence_id,
-                    *(v if p is None else p(v) for p, v in zip(processors, row, strict=True)),
-                ),
-            )
-            for row in rows
-        )
+        if any(processors):
+            rows = [
+                tuple(v if p is None else p(v) for p, v in zip(processors, row, strict=True))
+                for row in rows
+            ]
+        whole = map((sequence_id,).__add__, map(tuple, rows))  # a caller's rows may be no tuples
+        return map(tuple.__new__, repeat(item_class), whole)
 
     def _select(self, is_ascending: bool) -> Query:
         sequence, position = self._columns[:2]
