@@ -7,8 +7,9 @@ from typing import Any, ClassVar, Self
 from uuid import UUID, uuid4
 
 from eventsourcing.domain.model import events, stores
+from eventsourcing.domain.model.applying import applied, applied_by
 from eventsourcing.domain.model.context import current_unit_of_work
-from eventsourcing.domain.model.entityevents import applied, define_events, new_event
+from eventsourcing.domain.model.entityevents import define_events, new_event
 from eventsourcing.domain.model.events import (
     DomainEvent,
     EventWithOriginatorID,
@@ -64,7 +65,7 @@ class DomainEntity:
 
         def __init_subclass__(cls, topic: str | None = None, **kwargs: Any) -> None:
             super().__init_subclass__(topic=topic, **kwargs)
-            if not hasattr(cls.mutate, "change"):  # its own, or that of a mixin
+            if applied_by(cls.mutate) is None:  # its own, that of a mixin, or a wrapper
                 cls.mutate = applied(cls.mutate)  # type: ignore[method-assign]
 
         def _originator(self, obj: DomainEntity | None) -> DomainEntity:
@@ -214,7 +215,11 @@ class DomainEntity:
             picked = recipe.pick(values)
         except KeyError:
             picked = ()
-        if [*map(type, picked)] != recipe.types or len(picked) != len(values):
+        if (
+            [*map(type, picked)] != recipe.types
+            or len(picked) != len(values)
+            or recipe.event_class.mutate is not recipe.mutate
+        ):
             self._trigger_otherwise(recipe, values)
             return
         happened = self._es_applying = recipe.event_of(self, values)

@@ -13,6 +13,7 @@ from inspect import signature
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
+from eventsourcing.domain.model.applying import applied
 from eventsourcing.domain.model.events import DomainEvent, event_classes
 from eventsourcing.domain.model.eventschema import parameters_of
 from eventsourcing.domain.model.recipes import picker_of
@@ -21,7 +22,7 @@ from eventsourcing.exceptions import EventFieldError, ProgrammingError
 if TYPE_CHECKING:
     from eventsourcing.domain.model.domainentity import DomainEntity
 
-__all__ = ["applied", "command", "define_events", "new_event"]
+__all__ = ["command", "define_events", "new_event"]
 
 _STANDARD = ("Event", "Created", "AttributeChanged", "Discarded")
 
@@ -113,46 +114,6 @@ def new_event(
     return event_class(**position, **values)
 
 
-def applied(change: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-    """Makes a ``mutate`` of what somebody wrote to change the entity.
-
-    What they wrote need neither check that the event follows the entity, nor count it, nor
-    call ``super()``, nor return anything.
-    """
-
-    @wraps(change)
-    def mutate(self: Any, obj: Any) -> Any:
-        if obj is not None and obj._es_applying is not None:
-            if obj._es_applying is not self:
-                raise ProgrammingError(
-                    f"{type(obj._es_applying).__qualname__} is being applied, and cannot apply a"
-                    f" {type(self).__qualname__} in turn"
-                )
-            change(self, obj)  # an overriding mutate() calls super()
-            return obj
-        if obj is None or self._begins:
-            obj = self._originator(obj)
-        elif (
-            self.originator_id is not obj._es_id
-            or self._of_class is not type(obj)
-            or (obj._es_versioned and self.originator_version != obj._es_version)
-            or obj._es_discarded
-        ):
-            obj._check_follows(self)
-        obj._es_applying = self
-        try:
-            change(self, obj)
-        finally:
-            obj._es_applying = None
-        obj._es_version += 1
-        if obj._es_timestamped:
-            obj._es_last_modified = self.timestamp
-        return None if obj._es_discarded else obj
-
-    mutate.change = change  # type: ignore[attr-defined]
-    return mutate
-
-
 def _constructors(cls: type) -> tuple[FunctionType, ...]:
     """The constructors that take part: each one that is reached through ``**kwargs``."""
     found = []
@@ -216,7 +177,7 @@ def _define_event_of(
     event.__init_subclass__()
 
 
-def _mutate_of(body: FunctionType) -> Callable[[DomainEvent, Any], None]:
+def _mutate_of(body: FunctionType) -> Callable[[Any, Any], Any]:
     """Makes a ``mutate`` of the body of a method: the event's fields are its arguments."""
     parameters = [parameter for _, parameter in parameters_of(body)]
     names = tuple(parameter.name for parameter in parameters)
@@ -226,13 +187,12 @@ def _mutate_of(body: FunctionType) -> Callable[[DomainEvent, Any], None]:
         def mutate(self: DomainEvent, obj: Any) -> None:
             body(obj, *pick(self.__dict__))
 
-        mutate.body_and_parameters = (body, names)  # type: ignore[attr-defined]
-    else:
+        return applied(mutate, body, names)
 
-        def mutate(self: DomainEvent, obj: Any) -> None:
-            body(obj, **{name: self.__dict__[name] for name in names})
+    def mutate_by_name(self: DomainEvent, obj: Any) -> None:
+        body(obj, **{name: self.__dict__[name] for name in names})
 
-    return mutate
+    return applied(mutate_by_name)
 
 
 def _derive(

@@ -13,6 +13,7 @@ from operator import itemgetter
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
+from eventsourcing.domain.model.applying import applied_by
 from eventsourcing.domain.model.context import current_unit_of_work
 from eventsourcing.domain.model.events import (
     DomainEvent,
@@ -43,6 +44,8 @@ class Recipe:
         defaults: what fields have for a value that is not given.
         is_versioned: whether the events have positions.
         is_timestamped: whether the events have times.
+        mutate: what the class had when the recipe was made. There is no quick way past another
+            one: a wrapper, say, that was put there since.
         change: takes an event and an entity, and changes the entity.
         body: takes an entity and the values, and changes the entity as ``change`` does; None if
             nothing does.
@@ -54,6 +57,7 @@ class Recipe:
     defaults: dict[str, Any] = field(default_factory=dict)
     is_versioned: bool = False
     is_timestamped: bool = False
+    mutate: Callable[[Any, Any], Any] | None = None
     change: Callable[[Any, Any], Any] = lambda event, entity: None
     body: Callable[..., Any] | None = None
 
@@ -105,13 +109,13 @@ def picker_of(names: tuple[str, ...]) -> Callable[[dict[str, Any]], tuple[Any, .
 
 
 def _recipe_for(entity_class: type[DomainEntity], event_class: Any) -> Recipe:
-    if not _has_quick_way(entity_class, event_class):
+    by = applied_by(getattr(event_class, "mutate", None))
+    if by is None or not _has_quick_way(entity_class, event_class):
         return Recipe(event_class, picker_of(()), [None])
     fields = schema_of(event_class).fields
     names = tuple(name for name in fields if name not in GIVEN_BY_ENTITY)
     # An entity is not changed by a second Created: that refuses to make it once more.
-    change = event_class._originator if event_class._begins else event_class.mutate.change
-    body, parameters = getattr(change, "body_and_parameters", (None, ()))
+    begins = event_class._begins
     return Recipe(
         event_class,
         pick=picker_of(names),
@@ -119,8 +123,9 @@ def _recipe_for(entity_class: type[DomainEntity], event_class: Any) -> Recipe:
         defaults={name: fields[name].default for name in names if fields[name].has_constant},
         is_versioned="originator_version" in fields,
         is_timestamped="timestamp" in fields,
-        change=change,
-        body=body if parameters == names else None,
+        mutate=by.mutate,
+        change=event_class._originator if begins else by.change,
+        body=by.body if by.parameters == names and not begins else None,
     )
 
 
