@@ -41,7 +41,8 @@ class TypeSpec:
         wire: the type for msgspec to decode as.
         read: makes a value of its natural form, read from JSON; DecodeError where it is not one.
         scalar: whether the natural form has neither arrays nor objects inside.
-        immutable: whether no acceptable value can change, all the way down.
+        immutable: whether no acceptable value can change, all the way down. Never so for the
+            classes of users: nobody checks what a frozen dataclass really holds.
     """
 
     name: str

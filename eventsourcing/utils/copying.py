@@ -12,6 +12,7 @@ from copy import deepcopy
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
+from functools import cached_property
 from operator import is_
 from types import NoneType
 from typing import Any
@@ -114,7 +115,13 @@ def _copier_of_slotted(cls: Any) -> Copier:
 def _is_frozen(cls: type) -> bool:
     # A subclass that is no dataclass itself can have further attributes, which can be set.
     parameters = vars(cls).get("__dataclass_params__")
-    return parameters is not None and bool(parameters.frozen)
+    return parameters is not None and bool(parameters.frozen) and not _caches(cls)
+
+
+def _caches(cls: type) -> bool:
+    """Whether what objects of a class have worked out is kept in them, so that they change."""
+    attributes = (each for base in cls.__mro__ for each in vars(base).values())
+    return any(isinstance(each, cached_property) for each in attributes)
 
 
 def _is_slotted(cls: type) -> bool:

@@ -97,8 +97,9 @@ def _compile_class(cls: Any, outer: frozenset[type]) -> TypeSpec:
     if is_namedtuple(cls):
         know_class(cls)
         hints = _hints(cls) or {}
-        fields = [_compile(hints.get(name, Any), outer) for name in cls._fields]
-        return TypeSpec(name_of(cls), instance(cls), immutable=all(f.immutable for f in fields))
+        for name in cls._fields:
+            _compile(hints.get(name, Any), outer)  # stored topics may name what is met there
+        return TypeSpec(name_of(cls), instance(cls))
     if "__dataclass_fields__" in vars(cls) and cls not in outer:
         know_class(cls)
         return _compile_dataclass(cls, outer | {cls})
@@ -135,8 +136,7 @@ def _compile_dataclass(cls: Any, outer: frozenset[type]) -> TypeSpec:
             raise TypeError(f"the annotations of dataclass {cls.__qualname__} cannot be resolved")
         return TypeSpec(name_of(cls), instance(cls))
     fields = {name: _compile(hints.get(name, Any), outer) for name in names}
-    frozen = cls.__dataclass_params__.frozen and all(f.immutable for f in fields.values())
-    spec = TypeSpec(name_of(cls), instance(cls), immutable=frozen)
+    spec = TypeSpec(name_of(cls), instance(cls))
     readers = {name: field.read for name, field in fields.items() if field.read}
     row_rest = row_is_exact(fields.values())
     if not plain or row_rest is None or not decodable(cls):

@@ -270,12 +270,12 @@ def test_read_refuses_other_shapes(annotation: Any, data: Any, field: str) -> No
         (frozenset[str], True),
         (Colour, True),
         (Literal["a"], True),
-        (Address, True),
-        (tuple[Address, ...], True),
         (list[int], False),
         (tuple[list[int], ...], False),
         (dict[str, int], False),
-        (Point, False),  # one of its fields is Any
+        (Address, False),  # frozen, but nobody checks what its fields hold
+        (tuple[Address, ...], False),
+        (Point, False),
         (Line, False),
         (Any, False),
         (Sequence[int], False),

@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from operator import is_
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, dataclass_transform
 from uuid import UUID
 
@@ -181,7 +182,11 @@ def twin_of(event: E) -> E:
     schema = schema_of(type(event))
     if schema.is_immutable:
         return event
-    return restore(type(event), schema.copy_of(event.__dict__), event.context)
+    values = event.__dict__
+    copy = schema.copy_of(values)
+    if all(map(is_, copy.values(), values.values())):  # as frozen dataclasses mostly do
+        return event
+    return restore(type(event), copy, event.context)
 
 
 class EventWithOriginatorID(DomainEvent):
