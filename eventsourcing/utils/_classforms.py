@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import functools
 import operator
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import deepcopy
+from functools import partial, reduce
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -84,7 +85,7 @@ def _enum_encoder(cls: Any) -> Encoder:
 
 
 def _flags(cls: Any, names: list[str]) -> Any:
-    return functools.reduce(operator.or_, (cls.__members__[name] for name in names), cls(0))
+    return reduce(operator.or_, (cls.__members__[name] for name in names), cls(0))
 
 
 def _decode_enum(data: Any) -> Any:
@@ -143,7 +144,9 @@ def _decode_fields(
     stored = [name for name in names if name in content]
     done = decode_all((content[name] for name in stored), lambda n: f".{stored[n]}")
     values = dict(zip(stored, done, strict=True))
-    return [values[name] if name in values else defaults[name]() for name in names]
+    return [
+        values[name] if name in values else default_of(defaults, name, f".{name}") for name in names
+    ]
 
 
 def _namedtuple_encoder(cls: Any) -> Encoder:
@@ -153,7 +156,7 @@ def _namedtuple_encoder(cls: Any) -> Encoder:
 def _decode_namedtuple(data: Any) -> Any:
     topic, content = row(data, 2)
     cls = _resolve(topic, is_namedtuple)
-    defaults = {name: _always(value) for name, value in cls._field_defaults.items()}
+    defaults = {name: partial(deepcopy, value) for name, value in cls._field_defaults.items()}
     return tuple.__new__(cls, _decode_fields(cls, content, cls._fields, defaults))
 
 
@@ -176,18 +179,33 @@ def _decode_dataclass(data: Any) -> Any:
 
 
 def defaults_of(cls: Any) -> dict[str, Callable[[], Any]]:
-    """Returns what makes the default of each field of a dataclass that has one."""
+    """Returns what makes the default of each field of a dataclass that has one.
+
+    It makes another one for each reader, who may change it.
+    """
     defaults: dict[str, Callable[[], Any]] = {}
     for field in dataclasses.fields(cls):
         if field.default is not dataclasses.MISSING:
-            defaults[field.name] = _always(field.default)
+            defaults[field.name] = partial(deepcopy, field.default)
         elif field.default_factory is not dataclasses.MISSING:
             defaults[field.name] = field.default_factory
     return defaults
 
 
-def _always(value: Any) -> Callable[[], Any]:
-    return lambda: value
+def default_of(defaults: Mapping[str, Callable[[], Any]], name: str, path: str) -> Any:
+    """Returns the default of a field that is not stored.
+
+    Raises:
+        DecodeError: what makes it raised something, as a user's function may.
+    """
+    try:
+        return defaults[name]()
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise DecodeError(
+            f"the default of {name} cannot be made ({type_name(type(error))})", field=path
+        ) from error
 
 
 def build_dataclass(cls: type[T], values: Iterable[tuple[str, Any]]) -> T:

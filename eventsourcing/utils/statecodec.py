@@ -22,6 +22,7 @@ from typing import Any, NotRequired, TypedDict
 import msgspec
 
 from eventsourcing.exceptions import DecodeError, EncodeError
+from eventsourcing.utils._classforms import default_of
 from eventsourcing.utils._general import type_name
 from eventsourcing.utils._typeleaves import row_is_exact
 from eventsourcing.utils.transcoding import decode_value, encode_value
@@ -115,7 +116,7 @@ class StateCodec:
                 # Writing it again tells of duplicate and unknown keys, at any depth.
                 if _write(state).decode() == text:
                     return state if len(state) == width else complete(state)
-            except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
+            except Exception:  # noqa: S110 - it may be anything, from a default_factory
                 pass  # values in general form, or something is wrong: the slow way tells
             return decode_each(text)
 
@@ -124,7 +125,8 @@ class StateCodec:
     def _complete(self, state: dict[str, Any]) -> dict[str, Any]:
         """Returns a state that was stored before its class had all of the fields."""
         return {
-            name: state[name] if name in state else self._defaults[name]() for name in self._specs
+            name: state[name] if name in state else default_of(self._defaults, name, name)
+            for name in self._specs
         }
 
     # -- the slow ways -------------------------------------------------------------------
@@ -182,7 +184,7 @@ class StateCodec:
         if name in tagged:
             return _tagged_field(name, spec, tagged)
         if name not in state and name in self._defaults:
-            return self._defaults[name]()
+            return default_of(self._defaults, name, name)
         return _field(name, spec, state)
 
     def _refuse_unknown(self, name: str, tagged: dict[str, Any]) -> None:

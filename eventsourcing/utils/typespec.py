@@ -20,6 +20,7 @@ from eventsourcing.utils._classforms import (
     attribute_picker,
     build_dataclass,
     check_fields,
+    default_of,
     defaults_of,
     is_namedtuple,
 )
@@ -38,6 +39,7 @@ from eventsourcing.utils._typeleaves import (
     step,
     unlike,
 )
+from eventsourcing.utils.copying import independent_copy
 
 __all__ = ["TypeSpec", "compile_type"]
 
@@ -154,12 +156,30 @@ def _compile_dataclass(cls: Any, outer: frozenset[type]) -> TypeSpec:
             raise unlike(spec.name, data)
         check_fields(cls, data, names, defaults)
         values = [
-            (n, step(f".{n}", read, data[n]) if n in data else defaults[n]())
-            for n, read in readers.items()
+            (n, step(f".{n}", reader, data[n]) if n in data else default_of(defaults, n, f".{n}"))
+            for n, reader in readers.items()
         ]
         return build_dataclass(cls, values)
 
-    return spec.natural(cls, rest, cls, read)
+    by_hand = _has_changeable_default(cls) or any(_is_by_hand(f.wire) for f in fields.values())
+    return spec.natural(cls, rest, _ByHand if by_hand else cls, read)
+
+
+class _ByHand:
+    """What msgspec refuses to decode, which leaves it to ``read``."""
+
+
+def _is_by_hand(wire: Any) -> bool:
+    return wire is _ByHand or any(map(_is_by_hand, typing.get_args(wire)))
+
+
+def _has_changeable_default(cls: Any) -> bool:
+    """Whether there is a default that can change: msgspec gives the very same to all objects."""
+    defaults = [f.default for f in dataclasses.fields(cls) if f.default is not dataclasses.MISSING]
+    try:
+        return any(independent_copy(default) is not default for default in defaults)
+    except Exception:  # that it cannot be copied is told when the default is needed
+        return True
 
 
 def _is_plain(cls: Any, names: list[str]) -> bool:

@@ -9,6 +9,7 @@ import pytest
 
 from eventsourcing.domain.model.aggregate import AggregateRoot
 from eventsourcing.domain.model.decorators import event
+from eventsourcing.domain.model.events import schema_of
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,11 @@ class Caching:
 class Pair(NamedTuple):
     left: int
     right: tuple[int, ...] = ()
+
+
+class Noted(AggregateRoot.Event):
+    n: int
+    pair: Pair = Pair(1, [1])  # type: ignore[arg-type]
 
 
 class Holder(AggregateRoot):
@@ -109,6 +115,15 @@ def test_what_is_frozen_indeed_is_not_copied() -> None:
     holder.hold_frozen(given)
 
     assert holder.value is given
+
+
+def test_a_default_is_not_shared_by_those_who_read_states_without_it() -> None:
+    decode = schema_of(Noted).codec.decode
+    text = '{"timestamp":"2026-01-02T03:04:05Z","n":1}'
+
+    change_right(decode(text)["pair"])
+
+    assert decode(text)["pair"] == Pair(1, [1])  # type: ignore[arg-type]
 
 
 def vars_of(value: Any) -> Any:

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -33,6 +33,51 @@ class Counted:
 
     def __post_init__(self) -> None:
         self.count += 1
+
+
+@dataclass(eq=False)
+class Notes:
+    """Can change, and be a default all the same, since it can be hashed."""
+
+    texts: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Annotated:
+    owner: str
+    notes: Notes = Notes()  # noqa: RUF009
+
+
+@dataclass
+class Untyped:
+    """Has no natural form."""
+
+    owner: str
+    notes: Any = Notes()  # noqa: RUF009
+
+
+@dataclass
+class Outer:
+    inner: list[Annotated]
+
+    @property
+    def notes(self) -> Notes:
+        return self.inner[0].notes
+
+
+class Pair(NamedTuple):
+    owner: str
+    notes: Any = Notes()
+
+
+def fail() -> str:
+    raise KeyError("secret")
+
+
+@dataclass
+class Failing:
+    owner: str
+    note: str = field(default_factory=fail)
 
 
 def without(name: str, data: Any) -> Any:
@@ -85,3 +130,40 @@ def test_a_field_without_a_default_or_that_is_unknown_is_named(
     with pytest.raises(DecodeError, match=said) as caught:
         StateCodec({"v": list[Address]}).decode(state)
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    "value", [Annotated("ann"), Outer([Annotated("ann")]), Untyped("ann"), Pair("ann")]
+)
+def test_a_default_that_can_change_is_not_shared_between_readers(value: Any) -> None:
+    codec = StateCodec({"v": type(value)})
+    text = codec.encode({"v": value})
+    older = json.dumps(without("notes", json.loads(text)), separators=(",", ":"))
+
+    first, second = codec.decode(older)["v"], codec.decode(older)["v"]
+    first.notes.texts.append("changed")
+
+    assert (second.notes.texts, value.notes.texts) == ([], [])
+    assert codec.encode(codec.decode(text)) == text
+
+
+@pytest.mark.parametrize("annotation", [Failing, Any])
+def test_a_default_that_cannot_be_made_is_named(annotation: Any) -> None:
+    codec = StateCodec({"v": list[annotation]})
+    state = json.loads(codec.encode({"v": [Failing("ann", "")]}))
+    older = json.dumps(without("note", state), separators=(",", ":"))
+
+    with pytest.raises(DecodeError, match=r"the default of note cannot be made \(KeyError\)") as e:
+        codec.decode(older)
+
+    assert e.value.field == "v[0].note"
+
+
+@pytest.mark.parametrize("text", ['{"a":1}', '{ "a": 1 }'])
+def test_nor_can_the_default_of_a_field_of_the_event(text: str) -> None:
+    codec = StateCodec({"a": int, "note": str}, defaults={"note": fail})
+
+    with pytest.raises(DecodeError, match=r"the default of note cannot be made") as caught:
+        codec.decode(text)
+
+    assert caught.value.field == "note"

@@ -117,7 +117,7 @@ class EventSchema:
         }
         skip = POSITION_FIELDS | RESERVED_FIELDS if self.is_open else POSITION_FIELDS
         defaults = {
-            field.name: partial(self._default, field)
+            field.name: field.default_factory or partial(independent_copy, field.default)
             for field in self.fields.values()
             if field.has_default and field.name != "timestamp"  # now is not when it happened
         }
