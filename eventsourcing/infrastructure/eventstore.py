@@ -8,6 +8,7 @@ from uuid import UUID
 
 from eventsourcing.domain.model.events import DomainEvent, as_events, give_ids
 from eventsourcing.exceptions import (
+    ApplicationClosedError,
     ConcurrencyError,
     OutcomeUnknown,
     PersistenceError,
@@ -135,7 +136,7 @@ class EventStore:
                 self.record_manager.record(items)
             except (SequencedItemConflict, TransactionConflict):
                 raise
-            except PersistenceError as error:
+            except (PersistenceError, ApplicationClosedError) as error:
                 raise OutcomeUnknown(
                     f"{unknown}; to find out whether the events are stored failed too: {error}"
                 ) from error
@@ -155,7 +156,7 @@ class EventStore:
                 return missing
             refused = rival or items[0]
             actual: int | None = self._version_of(refused[0])
-        except PersistenceError as failure:
+        except (PersistenceError, ApplicationClosedError) as failure:
             if not self.record_manager.can_repeat:
                 raise
             raise OutcomeUnknown(

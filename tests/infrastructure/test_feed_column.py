@@ -84,7 +84,8 @@ def test_the_sequence_is_not_cached(store: EventStore, connection: psycopg.Conne
 
 def _store_as_a_group(store: EventStore, events: Sequence[DomainEvent]) -> None:
     items = [store.mapper.item_from_event(event) for event in events]
-    store.record_manager._record(items, True)  # type: ignore[attr-defined]
+    manager = store.record_manager
+    manager._write(manager._statements.rows(items), True)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("store_all", [EventStore.store, _store_as_a_group])

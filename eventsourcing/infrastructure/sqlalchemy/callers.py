@@ -49,7 +49,7 @@ class CallersTransaction:
     """Executes on the caller's ``Session``, ``scoped_session`` or ``Connection``."""
 
     can_repeat = False
-    can_share = False
+    has_several = False
 
     def __init__(self, given: Given, driver: Driver, translate: Translator) -> None:
         self._given = given

@@ -10,9 +10,10 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Dialect, Engine
+from sqlalchemy.event import listen
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import Pool, StaticPool
 
@@ -25,6 +26,7 @@ from eventsourcing.infrastructure.sqlalchemy.statements import Write
 __all__ = ["Connections", "OwnEngine"]
 
 T = TypeVar("T")
+Spare: TypeAlias = tuple[Pool, Any]
 
 
 class Connections(Protocol):
@@ -35,7 +37,7 @@ class Connections(Protocol):
     """
 
     can_repeat: bool
-    can_share: bool
+    has_several: bool
     """Whether there are several connections, each with transactions of its own."""
 
     @property
@@ -83,6 +85,7 @@ class OwnEngine:
     """
 
     can_repeat = True
+    _keeps_spares = True
 
     def __init__(
         self, engine: Engine, driver: Driver, translate: Translator, is_memory: bool
@@ -91,13 +94,16 @@ class OwnEngine:
         self._driver = driver
         self._translate = translate
         self._is_memory = is_memory
-        self.can_share = not is_memory and not isinstance(engine.pool, StaticPool)
+        self.has_several = not is_memory and not isinstance(engine.pool, StaticPool)
         self._is_closed = False
         self._autocommit = engine
-        self._spares: list[tuple[Pool, Any]] = []  # lent by the pool, and used by nobody
-        self._lock = threading.Lock()
+        self._spares: list[Spare] = []  # lent by the pool, and used by nobody
+        self._lock = threading.RLock()
         self._gate = ForkGate()
-        weakref.finalize(self, _close_all, self._spares)  # also when the interpreter exits
+        if self._keeps_spares:
+            spares = self._spares
+            listen(engine, "engine_disposed", lambda engine: _close_all(spares))
+            weakref.finalize(self, _close_all, spares)  # also when the interpreter exits
         watch_forks(self)
 
     @property
@@ -140,6 +146,8 @@ class OwnEngine:
         with self._gate.lock:
             self._check_free()
             pool = self.engine.pool
+            if (spare := _pop(self._spares)) is not None:
+                spare[1].close()  # to be lent again
             try:
                 with self._autocommit.connect() as connection:
                     self._driver.clear(connection.connection.dbapi_connection)
@@ -176,7 +184,6 @@ class OwnEngine:
     def close(self) -> None:
         """See :class:`Connections`. What other threads are using is closed when they are done."""
         self._is_closed = True
-        self._drop_spares()
         self.engine.dispose()
 
     def _use(self, work: Callable[[Any], T]) -> T:
@@ -195,21 +202,16 @@ class OwnEngine:
                 raise
             finally:
                 if self._is_closed or pool is not self.engine.pool:
-                    self._drop_spares()
+                    _close_all(self._spares)
                     pool.dispose()  # it was given up while its connection was in use
 
     def _take(self) -> tuple[Pool, Any]:
         """Returns a connection to use, invalidate and close, and the pool that it comes from."""
         pool = self.engine.pool
-        while self._spares:
-            try:
-                spare = self._spares.pop()
-            except IndexError:
-                break  # another thread was quicker
+        while (spare := _pop(self._spares)) is not None:
             if spare[0] is pool:
                 return spare
-            _close_all([spare])
-            spare[0].dispose()  # for somebody has disposed of the engine
+            _close_all([spare])  # for the pool was given up meanwhile
         try:
             return pool, pool.connect()
         except Exception as error:
@@ -219,15 +221,13 @@ class OwnEngine:
         """Takes the connection out of ``held``, and so out of the hands of this thread.
 
         A few are kept at hand: to give one to the pool and borrow it again takes longer than all
-        else that is done about it. None is kept where others may have to wait for one.
+        else that is done about it. None is kept that nobody else could do without.
         """
-        if len(self._spares) < MOST_SPARES and pool.overflow() < 0:
+        is_spared = self._keeps_spares and len(self._spares) < MOST_SPARES
+        if is_spared and pool.checkedout() < pool.size():
             self._spares.append((pool, held.pop()))
         else:
             held.pop().close()
-
-    def _drop_spares(self) -> None:
-        _close_all(self._spares)
 
     def _dbapi(self, lent: Any) -> Any:
         return lent.dbapi_connection
@@ -268,7 +268,7 @@ class OwnEngine:
         """Gives up a pool that has lost the server; or in which, after an interrupt, a connection
         may count as lent for ever.
         """
-        is_interrupt = self._translate.is_foreign(error) and self.can_share
+        is_interrupt = self._translate.is_foreign(error) and self.has_several
         if is_interrupt or self._translate.class_of(error) is DatabaseUnavailable:
             self._give_up(pool)
 
@@ -276,7 +276,6 @@ class OwnEngine:
         """Drops all connections of a pool: if one has lost the server, the others have too."""
         with self._lock:
             if pool is self.engine.pool and not self._is_memory:
-                self._drop_spares()
                 self.engine.dispose()
         self._driver.forget(self.engine)
 
@@ -284,8 +283,7 @@ class OwnEngine:
         """See :class:`Forkable`."""
         if self._driver.takes_turns:
             self._gate.shut()
-            if self.can_share:
-                self._drop_spares()
+            if self.has_several:
                 self.engine.dispose()
 
     def after_fork_in_parent(self) -> None:
@@ -294,7 +292,7 @@ class OwnEngine:
 
     def after_fork_in_child(self) -> None:
         """See :class:`Forkable`. A database in memory is the child's own copy."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._gate.reset()
         if not self._is_memory:
             _inherited.extend((self.engine.pool, *self._spares))
@@ -302,6 +300,14 @@ class OwnEngine:
             self.engine.dispose(close=False)
 
 
-def _close_all(spares: list[tuple[Pool, Any]]) -> None:
-    while spares:
-        spares.pop()[1].close()
+def _pop(spares: list[Spare]) -> Spare | None:
+    try:
+        return spares.pop()
+    except IndexError:
+        return None  # another thread may have been quicker
+
+
+def _close_all(spares: list[Spare]) -> None:
+    while (spare := _pop(spares)) is not None:
+        spare[1].invalidate()
+        spare[1].close()

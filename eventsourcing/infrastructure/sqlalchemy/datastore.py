@@ -122,6 +122,12 @@ class SQLAlchemyDatastore:
     Give one of the three. An engine's own settings hold; it is not disposed of. What is done
     in a caller's Session or Connection is the caller's to commit.
 
+    Args:
+        group_commit: with an engine, whether savers in several threads share transactions. Not
+            by default: what the engine's listeners do to a connection for the thread that asks
+            for it, such as to choose a tenant's schema or role, would hold for all savers of a
+            group.
+
     Raises:
         ProgrammingError: more than one is given, or one that cannot be used.
     """
@@ -132,6 +138,7 @@ class SQLAlchemyDatastore:
         *,
         engine: Engine | None = None,
         session: CallersSession | None = None,
+        group_commit: bool = False,
     ) -> None:
         if sum(given is not None for given in (settings, engine, session)) > 1:
             raise ProgrammingError("give one of: settings (or a URI), an engine, a session")
@@ -141,7 +148,7 @@ class SQLAlchemyDatastore:
             )
         self._connections: Connections
         self.driver: Driver
-        self._group_commit = settings.group_commit if settings else None
+        self._group_commit: bool | None = group_commit
         if session is not None:
             from eventsourcing.infrastructure.sqlalchemy.callers import (
                 CallersTransaction,
@@ -159,6 +166,7 @@ class SQLAlchemyDatastore:
     def _connect(self, settings: SQLAlchemySettings | None, engine: Engine | None) -> Connections:
         if engine is None:
             settings = settings or SQLAlchemySettings()
+            self._group_commit = settings.group_commit
             self.driver = driver_for(settings.url.get_backend_name())
             kind, used = OwnEngine, make_engine(settings, self.driver)
         elif isinstance(engine, Engine):
@@ -189,10 +197,9 @@ class SQLAlchemyDatastore:
     @property
     def commits_groups(self) -> bool:
         """Whether savers in several threads are to share transactions."""
-        if not self._connections.can_share:
-            return False
         wanted = self._group_commit
-        return self.driver.commits_groups if wanted is None else wanted
+        is_on = self.driver.commits_groups if wanted is None else wanted
+        return is_on and self._connections.has_several
 
     def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Any]:
         """Returns all rows of a query. Tried again once, if the connection was lost.

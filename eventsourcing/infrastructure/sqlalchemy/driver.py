@@ -35,8 +35,7 @@ class Driver:
             statement, rather than a row for each execution.
         takes_turns: whether a fork has to wait until no thread is in the driver.
         commits_groups: whether group commit is on by default.
-        lanes: how many savers at once go each by itself, before they form groups.
-        locks_database: whether what a write waits for is a lock on the whole database.
+        lanes, shares_lock_timeouts: see :class:`GroupCommit`.
     """
 
     name: ClassVar[str]
@@ -48,7 +47,7 @@ class Driver:
     takes_turns: ClassVar[bool] = False
     commits_groups: ClassVar[bool] = False
     lanes: ClassVar[int] = 1
-    locks_database: ClassVar[bool] = False
+    shares_lock_timeouts: ClassVar[bool] = False
     batches: bool = True
 
     def insert_one(self, table: Table, columns: Sequence[Column[Any]]) -> Insert:

@@ -28,6 +28,8 @@ class GivenEngine(OwnEngine):
     are after an interrupt.
     """
 
+    _keeps_spares = False  # they go back as they came
+
     def __init__(
         self, engine: Engine, driver: Driver, translate: Translator, is_memory: bool
     ) -> None:
@@ -56,9 +58,6 @@ class GivenEngine(OwnEngine):
                 return pool, self._autocommit.connect()
         except Exception as error:
             self._translate.raise_for(error)
-
-    def _give_back(self, pool: Pool, held: list[Any]) -> None:
-        held.pop().close()
 
     def _dbapi(self, lent: Any) -> Any:
         return lent.connection.dbapi_connection

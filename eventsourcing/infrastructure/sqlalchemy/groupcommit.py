@@ -27,42 +27,49 @@ from eventsourcing.infrastructure.sqlalchemy.forks import watch_forks
 
 __all__ = ["GroupCommit"]
 
-Items = Sequence[tuple[Any, ...]]
+Rows = Sequence[tuple[Any, ...]]
 
 PATIENCE = 0.5  # seconds to wait for the group before; then a group begins beside it
+LONGEST = 60.0  # seconds to wait for the end of a group that has begun
 GLANCE = 0.1  # seconds after which to look whether a leader is still there
-MOST_ITEMS = 1000  # of a group
+MOST_ROWS = 1000  # of a group
 MOST_CHARACTERS = 2**20
+NEVER = float("inf")
 
 
 class GroupCommit:
     """Stores what several threads save at once in fewer transactions than they are.
 
     Args:
-        record: takes items, and whether they are of several saves. Stores them in one
+        record: takes rows, and whether they are of several saves. Stores them in one
             transaction: all, or none if it raises anything but OutcomeUnknown or an interrupt.
             Several threads may call it at once.
-        lanes: how many savers at once go each by itself, before they wait and form groups.
-        locks_database: whether a lock that was waited for in vain is one on the whole database.
+        lanes: how many savers at once go each by itself; one more joins others, or waits for
+            others to join it.
+        shares_lock_timeouts: whether a lock for which a group has waited for long is one that
+            each of its saves needs.
     """
 
     def __init__(
-        self, record: Callable[[Items, bool], None], lanes: int = 1, locks_database: bool = False
+        self,
+        record: Callable[[Rows, bool], None],
+        lanes: int = 1,
+        shares_lock_timeouts: bool = False,
     ) -> None:
         self._record = record
         self._lanes = [_Group((), is_over=True)] * lanes  # the last group of each
-        self._locks_database = locks_database
+        self._shares_lock_timeouts = shares_lock_timeouts
         self._changing = threading.RLock()  # a signal handler may come in between
         watch_forks(self)
 
-    def record(self, items: Items) -> None:
-        """Stores items in one transaction, perhaps together with others'.
+    def record(self, rows: Rows) -> None:
+        """Stores rows in one transaction, perhaps together with others'.
 
         Raises:
             OutcomeUnknown: somebody else was to store them, and may have.
-            Exception: what ``record`` raises for these items.
+            Exception: what ``record`` raises for these rows.
         """
-        own = _Group(items)
+        own = _Group(rows)
         try:
             with own.leading:
                 group, before = self._join(own)
@@ -72,9 +79,9 @@ class GroupCommit:
         finally:
             own.end()
         if group is not own:
-            self._follow(group, items)
-        elif group.failure is not None:
-            self._part(group.failure, items)
+            self._follow(group, rows)
+        elif group.parts:
+            self._part(group, rows)
 
     def before_fork(self) -> None:
         """See :class:`Forkable`."""
@@ -92,15 +99,17 @@ class GroupCommit:
         with self._changing:
             lanes = self._lanes
             busy = [at for at, last in enumerate(lanes) if last.is_busy]
-            free = [at for at, last in enumerate(lanes) if not last.is_busy]
-            forming = [lanes[at] for at in busy if lanes[at].began == NEVER]
+            free = [at for at in range(len(lanes)) if at not in busy]
+            begins_group = False
             if sum(len(lanes[at].saves) for at in busy) >= len(lanes):
+                own.measure()
+                forming = [lanes[at] for at in busy if lanes[at].began == NEVER]
                 for group in forming:
                     if group.take(own):
                         return group, None
-                if not forming:
-                    free = []  # to be the first of a group
-            at = free[0] if free else min(busy, key=lambda at: lanes[at].began)
+                begins_group = not forming  # and waits for others, even if a lane is free
+            behind = min(busy, key=lambda at: lanes[at].began, default=0)
+            at = free[0] if free and not begins_group else behind
             before, lanes[at] = lanes[at], own
             return own, before
 
@@ -109,17 +118,20 @@ class GroupCommit:
             group.began = monotonic()
         if len(group.saves) == 1:
             self._record(group.saves[0], False)
-        else:
-            try:
-                self._record([item for items in group.saves for item in items], True)
-            except OutcomeUnknown:
-                raise
-            except EventSourcingError as error:
-                group.failure = error
-                return
-        group.is_stored = True
+            group.is_stored = True
+            return
+        try:
+            self._record([row for save in group.saves for row in save], True)
+            group.is_stored = True
+        except OutcomeUnknown:
+            raise
+        except EventSourcingError as error:
+            group.parts = True
+            has_waited = monotonic() - group.began >= PATIENCE
+            if isinstance(error, LockTimeout) and has_waited and self._shares_lock_timeouts:
+                group.lock_timeout = str(error)
 
-    def _follow(self, group: _Group, items: Items) -> None:
+    def _follow(self, group: _Group, rows: Rows) -> None:
         """Waits for what becomes of the group; or leaves it, if nobody begins it in time."""
         try:
             group.wait(2 * PATIENCE)
@@ -127,38 +139,35 @@ class GroupCommit:
             with self._changing:
                 leaves = group.began == NEVER
                 if leaves:
-                    group.saves = [save for save in group.saves if save is not items]
+                    group.saves = [save for save in group.saves if save is not rows]
         if leaves:
-            self._record(items, False)
+            self._record(rows, False)
             return
-        group.wait()
-        if group.failure is not None:
-            self._part(group.failure, items)
+        group.wait(LONGEST)
+        if group.parts:
+            self._part(group, rows)
         elif not group.is_stored:
             raise OutcomeUnknown(
-                "another thread was to commit the save with its own, and was interrupted, or lost"
-                " the connection"
+                "another thread was to commit the save with its own, and did not say whether it has"
             )
 
-    def _part(self, failure: EventSourcingError, items: Items) -> None:
+    def _part(self, group: _Group, rows: Rows) -> None:
         """Stores alone what could not be stored together."""
-        if self._locks_database and isinstance(failure, LockTimeout):
-            raise LockTimeout(str(failure)) from failure.__cause__  # it has waited its time
-        self._record(items, False)
-
-
-NEVER = float("inf")
+        if group.lock_timeout is not None:
+            raise LockTimeout(group.lock_timeout)
+        self._record(rows, False)
 
 
 class _Group:
     """Saves that are stored together.
 
     Attributes:
-        saves: what each of them stores, the leader's first.
+        saves: the rows of each, the leader's first.
         leading: is held while the leader is there.
         began: when it was closed, and its transaction began.
         is_stored: whether all is stored.
-        failure: why nothing is stored.
+        parts: whether nothing is stored, and each save is to go alone.
+        lock_timeout: what the database said, if going alone would be to wait once more.
         is_over: whether the leader has said all that it will say.
     """
 
@@ -167,21 +176,22 @@ class _Group:
         "_streams",
         "_waiting",
         "began",
-        "failure",
         "is_over",
         "is_stored",
         "leading",
+        "lock_timeout",
+        "parts",
         "saves",
     )
 
-    def __init__(self, items: Items, is_over: bool = False) -> None:
-        self.saves = [items]
+    def __init__(self, rows: Rows, is_over: bool = False) -> None:
+        self.saves = [rows]
         self.leading = threading.Lock()
         self.began = NEVER
-        self.is_stored = False
-        self.failure: EventSourcingError | None = None
+        self.is_stored = self.parts = False
+        self.lock_timeout: str | None = None
         self.is_over = is_over
-        self._streams: set[object] = set()
+        self._streams: set[object] = set()  # none: it takes nobody, and nobody takes it
         self._characters = 0
         self._waiting: list[threading.Lock] = []
 
@@ -190,24 +200,34 @@ class _Group:
         """Whether the leader is there, and the group not over."""
         return not self.is_over and self.leading.locked()
 
-    def take(self, save: _Group) -> bool:
-        """Takes another save in, if it fits. Two saves to one stream do not: one would fail."""
-        self._measure()
-        save._measure()
-        count = sum(map(len, self.saves)) + len(save.saves[0])
-        characters = self._characters + save._characters
+    def measure(self) -> None:
+        """Looks at the leader's rows, who does it: before, the group takes nobody."""
+        (rows,) = self.saves
+        try:
+            self._streams = {row[0] for row in rows}
+        except TypeError:
+            return  # an id that cannot be hashed: the database will say what is wrong
+        self._characters = sum(
+            len(value) for row in rows for value in row if isinstance(value, str | bytes)
+        )
+
+    def take(self, other: _Group) -> bool:
+        """Takes another's save in, if it fits. Two saves to one stream do not: one would fail."""
+        count = sum(map(len, self.saves)) + len(other.saves[0])
+        characters = self._characters + other._characters
         if (
-            count > MOST_ITEMS
+            not (self._streams and other._streams)
+            or not self._streams.isdisjoint(other._streams)
+            or count > MOST_ROWS
             or characters > MOST_CHARACTERS
-            or not self._streams.isdisjoint(save._streams)
         ):
             return False
-        self.saves.append(save.saves[0])
+        self._streams |= other._streams
         self._characters = characters
-        self._streams |= save._streams
+        self.saves.append(other.saves[0])
         return True
 
-    def wait(self, seconds: float = NEVER) -> None:
+    def wait(self, seconds: float) -> None:
         """Waits until the group is over, its leader is gone, or the time is up."""
         if self.is_over:
             return
@@ -222,14 +242,6 @@ class _Group:
         """Wakes those who wait, and lets go of what may be large."""
         self.is_over = True
         self.saves = []
+        self._streams = set()
         while self._waiting:
             self._waiting.pop().release()
-
-    def _measure(self) -> None:
-        """Looks at the items: not before somebody else is there."""
-        if not self._streams:
-            items = self.saves[0]
-            self._streams = {item[0] for item in items}
-            self._characters = sum(
-                len(value) for item in items for value in item[2:] if isinstance(value, str | bytes)
-            )

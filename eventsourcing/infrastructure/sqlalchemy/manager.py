@@ -53,7 +53,7 @@ class SQLAlchemyRecordManager(RecordManager):
         self._groups: GroupCommit | None = None
         if datastore.commits_groups:
             driver = datastore.driver
-            self._groups = GroupCommit(self._record, driver.lanes, driver.locks_database)
+            self._groups = GroupCommit(self._write, driver.lanes, driver.shares_lock_timeouts)
 
     def setup_table(self) -> None:
         """Creates the table if it does not exist.
@@ -66,19 +66,22 @@ class SQLAlchemyRecordManager(RecordManager):
 
     def record(self, items: Sequence[tuple[Any, ...]]) -> None:
         """See :meth:`RecordManager.record`."""
-        if self._groups is not None and items:
-            self._groups.record(items)
-        elif items:
-            self._record(items)
-
-    def _record(self, items: Sequence[tuple[Any, ...]], is_shared: bool = False) -> None:
+        if not items:
+            return
+        rows = self._statements.rows(items)
         try:
-            self.datastore.execute(self._statements.write(items, is_shared))
+            if self._groups is None:
+                self._write(rows)
+            else:
+                self._groups.record(rows)
         except SequencedItemConflict as conflict:
             if not self._is_about_position(conflict, items):
                 # without the cause, which may show values of the row
                 raise ConstraintViolation(str(conflict)) from None
             raise
+
+    def _write(self, rows: Sequence[tuple[Any, ...]], is_shared: bool = False) -> None:
+        self.datastore.execute(self._statements.write(rows, is_shared))
 
     def get_items(
         self, sequence_id: object, bounds: Bounds = EVERYTHING

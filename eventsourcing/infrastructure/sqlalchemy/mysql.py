@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -59,6 +59,15 @@ _LEAST_TO_BATCH = 1_100_000  # PyMySQL makes of many rows statements of up to 1,
 LARGEST_STATEMENT = 2**20  # what is larger goes in several
 
 _packet_limits: WeakKeyDictionary[Engine, int] = WeakKeyDictionary()
+
+
+def _length(row: Sequence[Any]) -> int:
+    return sum([len(value) for value in row if isinstance(value, str | bytes)])
+
+
+def _packet(sql: str) -> int:
+    """Returns the bytes of a packet with this command, in which PyMySQL may have bytes as text."""
+    return len(sql.encode("utf-8", "surrogateescape")) + 1
 
 
 class MySQLDriver(Driver):
@@ -119,13 +128,12 @@ class MySQLDriver(Driver):
         """See :class:`Driver`. A batch is one statement, if a packet takes it: that is atomic."""
         if write.many and engine.dialect.driver == "pymysql":
             most = min(self._limit(engine, cursor), LARGEST_STATEMENT)
-            texts = [value for row in write.parameters for value in row if isinstance(value, str)]
-            if sum(map(len, texts)) < most:
+            if sum(map(_length, write.parameters)) < most:
                 before, values, row = write.sql.rpartition("VALUES ")
                 sql = before + values + ", ".join([row] * len(write.parameters))
                 # written with its values now, since only that shows how large it is
                 sql = cursor.mogrify(sql, [value for row in write.parameters for value in row])
-                if len(sql.encode()) + 1 < most:
+                if _packet(sql) < most:
                     return Write(sql, None)
         self.check(engine, cursor, write)
         return write
@@ -135,9 +143,9 @@ class MySQLDriver(Driver):
         limit = self._limit(engine, cursor)
         most_characters = (limit - _EXTRA_SPACE) // 4  # of up to 4 bytes each
         for row in write.parameters if write.many else (write.parameters,):
-            if sum([len(value) for value in row if isinstance(value, str)]) < most_characters:
+            if _length(row) < most_characters:
                 continue
-            size = len(cursor.mogrify(write.sql, row).encode()) + 1  # and the command's byte
+            size = _packet(cursor.mogrify(write.sql, row))
             if size >= limit and size >= (limit := self._ask(engine, cursor)):
                 raise ValueTooLarge(
                     f"an event needs a packet of {size} bytes, and the server takes less than"

@@ -113,6 +113,7 @@ class PostgreSQLDriver(Driver):
     takes_columns = True
     commits_groups = True
     lanes = 2
+    shares_lock_timeouts = True  # for a group soon gives up the lock on a row
 
     # PostgreSQL numbers rows when it computes the target list. The filter is evaluated before
     # it, and so assigns the transaction's id before the transaction takes its first number from

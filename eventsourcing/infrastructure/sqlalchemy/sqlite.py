@@ -58,7 +58,7 @@ class SQLiteDriver(Driver):
     begin = "BEGIN IMMEDIATE"
     takes_turns = True  # a connection must not be carried through a fork while it is in use
     commits_groups = True
-    locks_database = True
+    shares_lock_timeouts = True  # for the lock is one on the file
 
     def classify(self, error: BaseException) -> type[PersistenceError]:
         """See :class:`Driver`."""

@@ -73,19 +73,25 @@ class Statements:
         self._shared = self._compiled(driver.insert_shared(table, self._columns))
         self._selects = {ascending: self._select(ascending) for ascending in (True, False)}
 
-    def write(self, items: Sequence[Row], is_shared: bool = False) -> Write:
-        """Returns what inserts the items in their order, as one statement if the dialect can.
+    def rows(self, items: Sequence[Row]) -> Sequence[Row]:
+        """Returns the items as the driver takes them."""
+        if len(items) == 1:
+            return (self._row(items[0]),)
+        columns = map(_bound, self._binds, zip(*items, strict=True))
+        return list(zip(*columns, strict=True))
+
+    def write(self, rows: Sequence[Row], is_shared: bool = False) -> Write:
+        """Returns what inserts the rows in their order, as one statement if the dialect can.
 
         Args:
             is_shared: whether they are of several savers.
         """
-        if len(items) == 1:
-            return Write(self._one, self._row(items[0]))
-        columns = tuple(map(_bound, self._binds, zip(*items, strict=True)))
+        if len(rows) == 1:
+            return Write(self._one, rows[0])
         sql = self._shared if is_shared else self._many
         if self._driver.takes_columns:
-            return Write(sql, columns)
-        return Write(sql, list(zip(*columns, strict=True)), many=True)
+            return Write(sql, tuple(map(list, zip(*rows, strict=True))))
+        return Write(sql, rows, many=True)
 
     def _row(self, item: Row) -> Row:
         bind_id = self._binds[0]

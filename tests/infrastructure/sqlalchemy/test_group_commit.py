@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 
 from eventsourcing.exceptions import (
-    EventSourcingError,
     LockTimeout,
     OutcomeUnknown,
     SequencedItemConflict,
@@ -164,7 +163,7 @@ def test_two_saves_to_one_stream_do_not_share(
 
 @pytest.mark.parametrize(
     "large",
-    [save("c", count=groupcommit.MOST_ITEMS), save("c", state="x" * groupcommit.MOST_CHARACTERS)],
+    [save("c", count=groupcommit.MOST_ROWS), save("c", state="x" * groupcommit.MOST_CHARACTERS)],
     ids=["many", "long"],
 )
 def test_a_large_save_goes_by_itself(
@@ -205,25 +204,32 @@ def test_a_conflict_in_the_middle_hurts_no_other(
 def test_control_without_going_alone_it_hurts_the_whole_group(
     database: Database, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def part(self: GroupCommit, failure: EventSourcingError, items: Sequence[Item]) -> None:
-        raise failure
+    def part(self: GroupCommit, group: object, rows: object) -> None:
+        raise SequencedItemConflict("of somebody")
 
     monkeypatch.setattr(GroupCommit, "_part", part)
 
     assert _hurt_by_a_conflict(database, threads) == ["b", "c", "d"]
 
 
-@pytest.mark.parametrize("locks_database", [True, False])
-def test_who_has_waited_for_the_database_in_vain_does_not_wait_again(
-    database: Database, threads: ThreadPoolExecutor, locks_database: bool
+@pytest.mark.parametrize(("shares", "is_long"), [(True, True), (True, False), (False, True)])
+def test_who_has_waited_for_a_common_lock_in_vain_does_not_wait_again(
+    database: Database,
+    threads: ThreadPoolExecutor,
+    monkeypatch: pytest.MonkeyPatch,
+    shares: bool,
+    is_long: bool,
 ) -> None:
-    groups = GroupCommit(database.record, locks_database=locks_database)
+    groups = GroupCommit(database.record, shares_lock_timeouts=shares)
     futures = queue(threads, groups, database, "a", "b", "c")
     database.refused["c"] = LockTimeout("locked")
+    if is_long:
+        monkeypatch.setattr(groupcommit, "PATIENCE", 0)
     database.open()
 
-    assert errors(futures) == [None, LockTimeout if locks_database else None, LockTimeout]
-    assert database.begun == (2 if locks_database else 4)
+    is_everybodys = shares and is_long
+    assert errors(futures) == [None, LockTimeout if is_everybodys else None, LockTimeout]
+    assert database.begun == (2 if is_everybodys else 4)
 
 
 # -- leaders that are gone ---------------------------------------------------------------
