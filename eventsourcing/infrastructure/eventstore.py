@@ -196,7 +196,8 @@ def _check_positions(items: Items) -> None:
     events of two copies of an aggregate does.
     """
     last: dict[object, int] = {}  # of each stream but that of the item before
-    stream, before = items[0][:2]
+    stream: object = items[0][0]
+    before: int = items[0][1]
     for item in items[1:]:
         position = item[1]
         if item[0] is not stream:

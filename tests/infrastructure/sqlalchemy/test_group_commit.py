@@ -4,13 +4,16 @@ Here the database is a function whose calls last as long as the test wants. What
 make of it is tested in :mod:`tests.infrastructure.sqlalchemy.test_shared_transactions`.
 """
 
+import gc
 import os
 import signal
 import threading
+import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from time import monotonic
 from typing import Any
 
@@ -232,6 +235,47 @@ def test_who_has_waited_for_a_common_lock_in_vain_does_not_wait_again(
     assert database.begun == (2 if is_everybodys else 4)
 
 
+def test_an_id_that_cannot_be_hashed_is_no_problem_of_the_others(
+    database: Database, threads: ThreadPoolExecutor
+) -> None:
+    groups = GroupCommit(database.record)
+    futures = queue(threads, groups, database, "a")
+    futures.append(threads.submit(groups.record, (([], 0, "t", "{}"),)))
+    eventually(lambda: waiting(groups) == 1)
+    futures.append(threads.submit(groups.record, save("b")))
+    database.open()
+
+    assert errors(futures) == [None, TypeError, None]  # the test's database looks ids up
+
+
+def test_nothing_that_may_be_large_is_held_after_a_failure(
+    database: Database, threads: ThreadPoolExecutor
+) -> None:
+    class Text(str):
+        __slots__ = ("__weakref__",)
+
+    def refuse() -> None:
+        raise SequencedItemConflict("taken")
+
+    groups = GroupCommit(database.record)
+    futures = queue(threads, groups, database, "a")
+    texts = []
+    for stream in "bc":
+        texts.append(weakref.ref(text := Text("x")))
+        futures.append(threads.submit(groups.record, ((stream, 0, "t", text),)))
+        del text
+        eventually(lambda: waiting(groups) == len(texts))
+    database.script.extend([lambda: None, refuse])
+    database.script.popleft()
+    database.open()
+    assert errors(futures) == [None] * 3
+    assert database.begun == 4
+
+    futures.clear()
+    database.transactions.clear()
+    eventually(lambda: gc.collect() >= 0 and [text() for text in texts] == [None, None])
+
+
 # -- leaders that are gone ---------------------------------------------------------------
 
 
@@ -298,6 +342,41 @@ def test_a_leader_that_takes_long_holds_nobody_up_for_ever(
     assert errors(futures) == [None, None]
 
 
+def test_a_group_does_not_begin_while_a_save_is_being_taken_in(
+    database: Database, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take, is_taking, may_take = groupcommit._Group.take, threading.Event(), threading.Event()
+
+    def slowly(self: Any, other: Any) -> bool:
+        is_taking.set()
+        assert may_take.wait(SECONDS_TO_WAIT)
+        return take(self, other)
+
+    groups = GroupCommit(database.record)
+    futures = queue(threads, groups, database, "a", "b")
+    monkeypatch.setattr(groupcommit._Group, "take", slowly)
+    futures.append(threads.submit(groups.record, save("c")))
+    assert is_taking.wait(SECONDS_TO_WAIT)
+    database.open()
+    eventually(futures[0].done)
+    time.sleep(0.05)  # in which b could begin
+    assert database.begun == 1
+    may_take.set()
+
+    assert errors(futures) == [None] * 3
+    assert database.transactions == [["a"], ["b", "c"]]
+
+
+def test_savers_find_their_groups_one_after_the_other(threads: ThreadPoolExecutor) -> None:
+    database = Database()
+    groups = GroupCommit(database.record)
+    with groups._changing:
+        future = threads.submit(groups.record, save("a"))
+        time.sleep(0.05)
+        assert database.begun == 0
+    assert errors([future]) == [None]
+
+
 # -- followers that go -------------------------------------------------------------------
 
 
@@ -345,6 +424,32 @@ def test_a_follower_whose_time_is_up_goes_alone(
     assert sorted(database.transactions) == [["a"], ["b"], ["c"]]
 
 
+def test_a_follower_does_not_wait_for_ever_for_a_group_that_has_begun(
+    database: Database, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_held, may_go_on = threading.Event(), threading.Event()
+
+    def hang() -> None:
+        is_held.set()
+        assert may_go_on.wait(SECONDS_TO_WAIT)
+
+    monkeypatch.setattr(groupcommit, "LONGEST", 0.05)
+    groups = GroupCommit(database.record)
+    futures = queue(threads, groups, database, "a", "b")
+    monkeypatch.setattr(groupcommit, "PATIENCE", 0.5)  # not for b, which waits already
+    futures.append(threads.submit(groups.record, save("c")))
+    eventually(lambda: waiting(groups) == 2)
+    database.script.append(hang)
+    database.open()
+    assert is_held.wait(SECONDS_TO_WAIT)
+
+    eventually(futures[2].done)
+    may_go_on.set()
+
+    assert errors(futures) == [None, None, OutcomeUnknown]
+    assert database.transactions == [["a"], ["b", "c"]]
+
+
 # -- what comes in between ---------------------------------------------------------------
 
 
@@ -365,18 +470,23 @@ def test_a_signal_handler_may_save_while_its_thread_saves(monkeypatch: pytest.Mo
     assert sorted(stream for (stream,) in database.transactions) == ["a", "handler's", "signal's"]
 
 
-def test_a_child_of_a_fork_does_not_wait_for_its_parents_leaders(
-    database: Database, threads: ThreadPoolExecutor
+@pytest.mark.parametrize("is_joining", [False, True], ids=["", "while one joins"])
+def test_a_child_of_a_fork_does_not_wait_for_its_parents_threads(
+    database: Database, threads: ThreadPoolExecutor, is_joining: bool
 ) -> None:
     groups = GroupCommit(database.record)
     futures = queue(threads, groups, database, "a", "b")
 
     def child() -> None:
         database.open()
+        started = monotonic()
         groups.record(save("c"))
         assert database.transactions == [["c"]]
+        assert monotonic() - started < groupcommit.PATIENCE
 
-    assert succeeded(fork(child))
+    with groups._changing if is_joining else nullcontext():
+        is_well = threads.submit(lambda: succeeded(fork(child))).result(SECONDS_TO_WAIT)
+    assert is_well
     database.open()
     assert errors(futures) == [None, None]
 

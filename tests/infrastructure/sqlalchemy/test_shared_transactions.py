@@ -10,10 +10,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from sqlalchemy import Column, String, TypeDecorator, func
+from sqlalchemy.event import listens_for
 
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.exceptions import (
@@ -22,8 +25,13 @@ from eventsourcing.exceptions import (
     OutcomeUnknown,
     SequencedItemConflict,
 )
-from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemyDatastore
+from eventsourcing.infrastructure.sequenceditem import StoredEvent
+from eventsourcing.infrastructure.sqlalchemy.datastore import (
+    SQLAlchemyDatastore,
+    SQLAlchemySettings,
+)
 from eventsourcing.infrastructure.sqlalchemy.groupcommit import GroupCommit
+from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
 from eventsourcing.infrastructure.sqlalchemy.mysql import MySQLDriver
 from eventsourcing.infrastructure.sqlalchemy.postgresql import PostgreSQLDriver
 from eventsourcing.infrastructure.sqlalchemy.sqlite import SQLiteDriver
@@ -33,10 +41,13 @@ from tests.infrastructure.sqlalchemy.helpers import (
     SECONDS_TO_WAIT,
     Note,
     application,
+    engine_of,
     eventually,
+    in_threads,
     run,
     saved_note,
     stored,
+    table_with,
 )
 from tests.infrastructure.sqlalchemy.test_group_commit import waiting
 from tests.races.checker import Answer, Entry, Save, anomalies
@@ -77,19 +88,19 @@ class Gate:
     def __init__(self, app: SimpleApplication, monkeypatch: pytest.MonkeyPatch) -> None:
         self.writes = 0
         self._then: Callable[[], None] = lambda: None
+        self._execute = SQLAlchemyDatastore.execute
         self._is_held = threading.Event()
         self._is_open = threading.Event()
         datastore: Any = app.event_store.record_manager.datastore  # type: ignore[attr-defined]
-        execute = SQLAlchemyDatastore.execute
 
         def held(write: Write) -> None:
             self.writes += 1
             if self.writes > 1:
-                execute(datastore, write)
+                self._execute(datastore, write)
                 return
             self._is_held.set()
             assert self._is_open.wait(SECONDS_TO_WAIT)
-            execute(datastore, write)
+            self._execute(datastore, write)
             self._then()
 
         monkeypatch.setattr(datastore, "execute", held)
@@ -101,6 +112,10 @@ class Gate:
     def open(self) -> None:
         """Let the write go on."""
         self._is_open.set()
+
+    def execute_next_by(self, execute: Callable[[SQLAlchemyDatastore, Write], None]) -> None:
+        """Have the write after this one executed by something else."""
+        self.when_open(lambda: setattr(self, "_execute", execute))
 
     def when_open(self, then: Callable[[], None]) -> None:
         """Call something between this write and the next one."""
@@ -246,6 +261,101 @@ def take_position(program: Any, note: Note, position: int) -> None:
     )
 
 
+def test_a_value_that_cannot_be_bound_is_of_one_save_alone(
+    postgresql: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = table_with(Column("due", Fussy))
+    with closing(datastore_of(postgresql)) as datastore:
+        manager = SQLAlchemyRecordManager(datastore, table, ItemWithDue)
+        manager.setup_table()
+        groups = manager._groups
+        assert groups is not None
+        with ThreadPoolExecutor(3) as threads, groups._changing:
+            futures = [
+                threads.submit(manager.record, [ItemWithDue(s, 0, "t", "{}", s, None, None, s)])
+                for s in "abc"
+            ]
+            eventually(futures[1].done)  # before it could join anybody
+        assert raised(futures) == [None, TypeError, None]
+
+
+class Fussy(TypeDecorator[str]):
+    """Binds no "b"."""
+
+    impl = String(255)
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: object) -> Any:
+        if value == "b":
+            raise TypeError("no b")
+        return value
+
+
+class ItemWithDue(NamedTuple):
+    """As of a table with a column of its own."""
+
+    originator_id: Any
+    originator_version: int
+    topic: str
+    state: str
+    event_id: str
+    correlation_id: str | None
+    causation_id: str | None
+    due: str
+
+
+def datastore_of(backend: Backend, **options: Any) -> SQLAlchemyDatastore:
+    """Return a datastore with group commit."""
+    return SQLAlchemyDatastore(SQLAlchemySettings(uri=backend.uri, group_commit=True, **options))
+
+
+@pytest.mark.parametrize("is_grouping", [False, True])
+def test_on_a_given_engine_each_thread_writes_over_connections_of_its_own(
+    postgresql: Backend, monkeypatch: pytest.MonkeyPatch, is_grouping: bool
+) -> None:
+    tenant = threading.local()
+    with engine_of(postgresql) as engine:
+
+        @listens_for(engine, "checkout")
+        def choose_tenant(connection: Any, *_: object) -> None:
+            name = getattr(tenant, "name", "nobody")
+            connection.execute(f"SELECT set_config('application_name', '{name}', false)")
+            connection.commit()
+
+        with closing(SQLAlchemyDatastore(engine=engine, group_commit=is_grouping)) as datastore:
+            who = Column("who", String(63), server_default=func.current_setting("application_name"))
+            manager = SQLAlchemyRecordManager(datastore, table_with(who))
+            manager.setup_table()
+
+            def save(name: str) -> None:
+                tenant.name = name
+                for n in range(20):
+                    manager.record([StoredEvent(name, n, "t", "{}", f"{name}{n}")])
+
+            in_threads(*[partial(save, name) for name in "abcd"])
+    ((foreign,),) = run(postgresql, "SELECT count(*) FROM mine WHERE who <> originator_id")
+    assert (foreign > 0) == is_grouping  # which is why it is not the default
+    assert SQLAlchemyDatastore(engine=engine).commits_groups is False
+
+
+def test_what_a_group_has_stored_is_not_said_to_be_refused_when_the_application_is_closed(
+    sqlite_file: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with grouping(sqlite_file) as app:
+        notes = edited(app)
+        execute = SQLAlchemyDatastore.execute
+
+        def close_and_interrupt(self: SQLAlchemyDatastore, write: Write) -> None:
+            execute(self, write)
+            self.close()
+            raise KeyboardInterrupt
+
+        with together(app, monkeypatch, notes) as group:
+            group.gate.execute_next_by(close_and_interrupt)
+        assert raised(group.saves) == [KeyboardInterrupt, OutcomeUnknown, OutcomeUnknown]
+    assert stored(sqlite_file) == 3 * 3 + 2
+
+
 # -- outcomes that nobody knows ----------------------------------------------------------
 
 
@@ -280,6 +390,7 @@ def test_savers_that_are_interrupted_anywhere_lose_and_double_nothing(
         for saver in savers:
             saver.start()
         chance = random.Random(1)
+        shared = count_shared(app)
         for _ in range(INTERRUPTS):
             time.sleep(chance.uniform(0, 0.02))
             thread = ctypes.c_ulong(chance.choice(savers).ident or 0)
@@ -292,10 +403,24 @@ def test_savers_that_are_interrupted_anywhere_lose_and_double_nothing(
         saved_note(app)  # and no lane is blocked
     entries = feed(sql_backend)
     assert anomalies(log, [entry for entry in entries if entry.stream in streams(log)]) == []
-    assert len(log) > INTERRUPTS
+    assert shared
 
 
 _is_stopping = threading.Event()
+
+
+def count_shared(app: SimpleApplication) -> list[int]:
+    """Return a list that will have the number of rows of each write of several saves."""
+    groups, found = groups_of(app), list[int]()
+    record = groups._record
+
+    def counted(rows: Any, is_shared: bool) -> None:
+        if is_shared:
+            found.append(len(rows))
+        record(rows, is_shared)
+
+    groups._record = counted
+    return found
 
 
 def _save_and_log(app: SimpleApplication, log: list[Save]) -> None:
@@ -344,14 +469,22 @@ def streams(log: Sequence[Save]) -> set[str]:
 # -- processes that are killed -----------------------------------------------------------
 
 SAVE_FOR_EVER = """
-    import os, sys, threading
+    import os, sys, threading, time
     from eventsourcing.application.simple import SimpleApplication
     from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemySettings
     from tests.infrastructure.sqlalchemy.helpers import Note
-    from tests.infrastructure.sqlalchemy.test_shared_transactions import entries_of
+    from eventsourcing.infrastructure.sqlalchemy.connections import OwnEngine
+    from tests.infrastructure.sqlalchemy.test_shared_transactions import count_shared, entries_of
 
     settings = SQLAlchemySettings(uri=sys.argv[1], group_commit=True)
     app = SimpleApplication(settings=settings)
+    shared = count_shared(app)
+    if sys.argv[2] == "broken":  # each row is a transaction
+        def execute(self, write):
+            for row in write.parameters if write.many else [write.parameters]:
+                self._use(lambda cursor: cursor.execute(write.sql, row))
+                time.sleep(0.005)
+        OwnEngine.execute = execute
 
     def say(what, entries):
         events = " ".join(f"{e.event_id},{e.stream},{e.position}" for e in entries)
@@ -365,19 +498,22 @@ SAVE_FOR_EVER = """
             say("begin", entries)
             app.save(note)
             say("ok", entries)
+            if shared:
+                os.write(1, b"shared\\n")
+                shared.clear()
 
     for _ in range(8):
         threading.Thread(target=save).start()
     """
 
 
-def test_what_was_acknowledged_before_a_kill_is_stored_and_nothing_in_part(
-    sql_backend: Backend,
-) -> None:
+def _kill_savers(backend: Backend, mode: str, kills: int) -> tuple[list[Save], list[str]]:
+    """Return what savers said until they were killed, and what is wrong with what is stored."""
     chance = random.Random(2)
     log: list[Save] = []
-    for _ in range(KILLS):
-        command = [sys.executable, "-c", textwrap.dedent(SAVE_FOR_EVER), str(sql_backend.uri)]
+    shared = 0
+    for _ in range(kills):
+        command = [sys.executable, "-c", textwrap.dedent(SAVE_FOR_EVER), str(backend.uri), mode]
         root = Path(__file__).parents[3]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root) as process:
             assert process.stdout
@@ -385,12 +521,28 @@ def test_what_was_acknowledged_before_a_kill_is_stored_and_nothing_in_part(
             time.sleep(chance.uniform(0.05, 0.3))
             process.kill()
             lines += process.stdout.readlines()
+        shared += lines.count("shared\n")
         log += _log_of(lines)
-    with application(sql_backend) as app:  # waits for what the server has not noticed yet
+    assert shared
+    with application(backend) as app:  # waits for what the server has not noticed yet
         saved_note(app)
-    found = [entry for entry in feed(sql_backend) if entry.stream in streams(log)]
-    assert anomalies(log, found) == []
-    assert sum(save.answer == "ok" for save in log) > KILLS * 8
+    found = [entry for entry in feed(backend) if entry.stream in streams(log)]
+    return log, anomalies(log, found)
+
+
+def test_what_was_acknowledged_before_a_kill_is_stored_and_nothing_in_part(
+    sql_backend: Backend,
+) -> None:
+    log, found = _kill_savers(sql_backend, "as it is", KILLS)
+    assert found == []
+    assert {save.answer for save in log} == {"ok", "unknown"}
+
+
+def test_control_where_each_row_is_a_transaction_saves_are_stored_in_part(
+    sqlite_file: Backend,
+) -> None:
+    _, found = _kill_savers(sqlite_file, "broken", 3 * KILLS)
+    assert any("stored in part" in anomaly for anomaly in found)
 
 
 def _log_of(lines: Sequence[str]) -> list[Save]:
@@ -399,6 +551,8 @@ def _log_of(lines: Sequence[str]) -> list[Save]:
         if not line.endswith("\n"):
             continue  # cut off by the kill
         what, *events = line.split()
+        if what == "shared":
+            continue
         entries = tuple(
             Entry(event_id, stream, int(position))
             for event_id, stream, position in (event.split(",") for event in events)

@@ -1,0 +1,99 @@
+"""The connections that are kept at hand between saves: nobody misses or shares them."""
+
+from typing import Any
+
+import pytest
+
+from eventsourcing.infrastructure.sqlalchemy import connections
+from eventsourcing.infrastructure.sqlalchemy.connections import OwnEngine
+from tests.backends import Backend
+from tests.infrastructure.sqlalchemy.helpers import (
+    Note,
+    application,
+    checked_out,
+    eventually,
+    in_threads,
+    run,
+    saved_note,
+)
+
+SESSIONS = {
+    "postgresql": "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()",
+    "mariadb": "SELECT count(*) FROM information_schema.processlist WHERE db = database()",
+}
+
+
+def engine_of(app: Any) -> Any:
+    """Return the application's own engine."""
+    return app.event_store.record_manager.datastore.engine
+
+
+def sessions(backend: Backend) -> int:
+    """Return how many connections the server has, but for the one that asks."""
+    ((count,),) = run(backend, SESSIONS[backend.name])
+    return int(count) - 1
+
+
+def test_one_connection_serves_one_save_after_another(server_backend: Backend) -> None:
+    with application(server_backend) as app:
+        for _ in range(5):
+            app.repository.get(saved_note(app).id, Note)
+        assert sessions(server_backend) == 1
+
+
+def test_the_only_connection_is_given_back(sql_backend: Backend) -> None:
+    with application(sql_backend, pool_size=1, max_overflow=0) as app:
+        saved_note(app)
+        assert checked_out(app) == 0
+
+
+def test_tables_are_looked_at_though_all_connections_but_one_are_in_use(
+    sql_backend: Backend,
+) -> None:
+    with application(sql_backend, pool_size=2, max_overflow=0, pool_timeout=0.1) as app:
+        saved_note(app)
+        with engine_of(app).connect():
+            app.event_store.record_manager.setup_table()  # type: ignore[attr-defined]
+
+
+def test_no_more_are_kept_than_a_few(sql_backend: Backend) -> None:
+    with application(sql_backend) as app:
+        in_threads(*[lambda: saved_note(app)] * 8)
+        assert checked_out(app) <= connections.MOST_SPARES
+
+
+@pytest.mark.parametrize("how", ["dispose", "close"])
+def test_they_end_with_their_engine(server_backend: Backend, how: str) -> None:
+    with application(server_backend) as app:
+        in_threads(*[lambda: saved_note(app)] * 4)
+        engine_of(app).dispose() if how == "dispose" else app.close()
+        eventually(lambda: sessions(server_backend) == 0)
+        assert checked_out(app) == 0
+
+
+def test_a_connection_that_is_given_back_after_its_engines_end_is_closed(
+    server_backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    give_back = OwnEngine._give_back
+
+    def late(self: OwnEngine, pool: Any, held: list[Any]) -> None:
+        self.engine.dispose()
+        give_back(self, pool, held)
+
+    with application(server_backend) as app:
+        saved_note(app)
+        monkeypatch.setattr(OwnEngine, "_give_back", late)
+        saved_note(app)
+        eventually(lambda: sessions(server_backend) == 0)
+
+
+def test_two_threads_may_close_them_at_once() -> None:
+    class Lent:
+        def invalidate(self) -> None: ...
+
+        def close(self) -> None: ...
+
+    for _ in range(200):
+        spares: list[Any] = [(None, Lent())] * 10
+        found = in_threads(*[lambda spares=spares: connections._close_all(spares)] * 2)
+        assert found == [None, None]
