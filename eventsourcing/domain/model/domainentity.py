@@ -142,9 +142,13 @@ class DomainEntity:
         cls._es_recipes = Recipes(cls)
 
     def __init__(self, **kwargs: Any) -> None:
-        if not hasattr(self, "_es_id"):
+        try:  # without a __getattr__ of the user's, and quicker later on than vars() would be
+            object.__getattribute__(self, "_es_id")
+        except AttributeError:
             name = type(self).__qualname__
-            raise ProgrammingError(f"make it with {name}.create(...), not with {name}(...)")
+            raise ProgrammingError(
+                f"make it with {name}.create(...), not with {name}(...)"
+            ) from None
         if kwargs:
             raise EventFieldError(
                 f"{type(self).__qualname__}: unknown field {next(iter(kwargs))!r}"
@@ -204,20 +208,21 @@ class DomainEntity:
             ProgrammingError: called while an event is being applied, or with a class that is
                 not one of an entity's events.
         """
+        if not isinstance(event_class, type):
+            raise ProgrammingError(f"{event_class!r} is no class of events")
         self._trigger_event(event_class, kwargs)
 
-    def _trigger_event(self, event: str | type[DomainEvent], values: dict[str, Any]) -> None:
-        """Triggers an event of this class, or of the class of this name in the entity's."""
+    def _trigger_event(self, event_class: type[DomainEvent], values: dict[str, Any]) -> None:
         if self._es_applying is not None or self._es_discarded:
             raise _refusal(self)
-        recipe = self._es_recipes[event]
+        recipe = self._es_recipes[event_class]
         try:
             picked = recipe.pick(values)
         except KeyError:
             picked = ()
         if (
             [*map(type, picked)] != recipe.types
-            or len(picked) != len(values)
+            or len(values) != recipe.width
             or recipe.event_class.mutate is not recipe.mutate
         ):
             self._trigger_otherwise(recipe, values)

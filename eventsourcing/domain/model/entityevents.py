@@ -67,6 +67,7 @@ def command(body: FunctionType, event: str | type[DomainEvent]) -> Callable[...,
             raise ProgrammingError(
                 f"{body.__qualname__}: {parameter} cannot be a field of an event"
             )
+    name = event if isinstance(event, str) else ""
     by_position = tuple(p.name for _, p in parameters_of(body) if p.kind is p.POSITIONAL_OR_KEYWORD)
 
     @wraps(body)
@@ -78,7 +79,7 @@ def command(body: FunctionType, event: str | type[DomainEvent]) -> Callable[...,
             return
         if args:
             kwargs = _named(body, by_position, args, kwargs)
-        self._trigger_event(event, kwargs)
+        self._trigger_event(getattr(type(self), name) if name else event, kwargs)
 
     method._short_style = (body, event)  # type: ignore[attr-defined]
     return method

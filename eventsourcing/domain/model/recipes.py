@@ -39,8 +39,8 @@ class Recipe:
     Attributes:
         event_class: what is made.
         pick: returns the values of the fields in their order, or raises ``KeyError``.
-        types: equals the list of these values' classes; ``[None]``, which equals none, if there
-            is no quick way.
+        types: equals the list of these values' classes; None if there is no quick way.
+        width: how many they are.
         defaults: what fields have for a value that is not given.
         is_versioned: whether the events have positions.
         is_timestamped: whether the events have times.
@@ -53,7 +53,8 @@ class Recipe:
 
     event_class: type[DomainEvent]
     pick: Callable[[dict[str, Any]], tuple[Any, ...]]
-    types: list[Any]
+    types: list[Any] | None = None
+    width: int = 0
     defaults: dict[str, Any] = field(default_factory=dict)
     is_versioned: bool = False
     is_timestamped: bool = False
@@ -67,7 +68,7 @@ class Recipe:
             picked = self.pick(values)
         except KeyError:
             return False
-        return [*map(type, picked)] == self.types and len(picked) == len(values)
+        return [*map(type, picked)] == self.types and len(values) == self.width
 
     def event_of(self, entity: DomainEntity, values: dict[str, Any]) -> DomainEvent:
         """Returns the event that the entity makes of values that the recipe takes.
@@ -85,16 +86,15 @@ class Recipe:
         return event
 
 
-class Recipes(dict[str | type[DomainEvent], Recipe]):
-    """The recipes of one class of entities, by event class or by its name in that class."""
+class Recipes(dict[type[DomainEvent], Recipe]):
+    """The recipes of one class of entities, by event class."""
 
     def __init__(self, entity_class: type[DomainEntity]) -> None:
         super().__init__()
         self._entity_class = entity_class
 
-    def __missing__(self, event: str | type[DomainEvent]) -> Recipe:
-        event_class = getattr(self._entity_class, event) if isinstance(event, str) else event
-        recipe = self[event] = _recipe_for(self._entity_class, event_class)
+    def __missing__(self, event_class: type[DomainEvent]) -> Recipe:
+        recipe = self[event_class] = _recipe_for(self._entity_class, event_class)
         return recipe
 
 
@@ -111,7 +111,7 @@ def picker_of(names: tuple[str, ...]) -> Callable[[dict[str, Any]], tuple[Any, .
 def _recipe_for(entity_class: type[DomainEntity], event_class: Any) -> Recipe:
     by = applied_by(getattr(event_class, "mutate", None))
     if by is None or not _has_quick_way(entity_class, event_class):
-        return Recipe(event_class, picker_of(()), [None])
+        return Recipe(event_class, picker_of(()))
     fields = schema_of(event_class).fields
     names = tuple(name for name in fields if name not in GIVEN_BY_ENTITY)
     # An entity is not changed by a second Created: that refuses to make it once more.
@@ -119,6 +119,7 @@ def _recipe_for(entity_class: type[DomainEntity], event_class: Any) -> Recipe:
     return Recipe(
         event_class,
         pick=picker_of(names),
+        width=len(names),
         types=[_one_or_several(fields[name].annotation) for name in names],
         defaults={name: fields[name].default for name in names if fields[name].has_constant},
         is_versioned="originator_version" in fields,
@@ -151,7 +152,11 @@ def _has_quick_way(entity_class: type[DomainEntity], event_class: Any) -> bool:
     if of_class is None or not issubclass(entity_class, of_class):
         return False
     schema = schema_of(event_class)
-    given = set(entity_class._position(0, 0))
+    given = {"originator_id"}
+    if entity_class._es_versioned:
+        given.add("originator_version")
+    if entity_class._es_timestamped:
+        given.add("timestamp")
     if event_class._begins:
         given.add("originator_topic")
     constructors = [base for base in event_class.__mro__[:-1] if "__init__" in vars(base)]
