@@ -51,7 +51,7 @@ class PersistencePolicy:
         open_store(self)
 
     def accepts(self, event: DomainEvent) -> bool:
-        """Tells whether events such as this one are stored here."""
+        """Tells whether events such as this one are stored here: by its class alone."""
         return isinstance(event, self.persist_event_type)
 
     def store(self, events: Sequence[DomainEvent]) -> None:

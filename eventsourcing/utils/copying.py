@@ -31,7 +31,9 @@ SCALARS = frozenset(
 """Classes of which no object can change."""
 
 _are_scalars = SCALARS.issuperset
-_COPY_METHODS = ("__deepcopy__", "__reduce__", "__reduce_ex__", "__getstate__", "__setstate__")
+_COPY_METHODS = ("__deepcopy__", "__reduce__", "__reduce_ex__")
+# A frozen dataclass with slots is given these by dataclasses itself.
+_STATE_METHODS = ("__getstate__", "__setstate__")
 
 
 def independent_copy(value: Any) -> Any:
@@ -133,7 +135,7 @@ def _is_slotted(cls: type) -> bool:
     )
 
 
-def _says_how(cls: type, names: Iterable[str] = _COPY_METHODS) -> bool:
+def _says_how(cls: type, names: Iterable[str] = _COPY_METHODS + _STATE_METHODS) -> bool:
     """Whether a class has a way of its own to be copied."""
     return any(getattr(cls, name, None) is not getattr(object, name, None) for name in names)
 
@@ -161,6 +163,6 @@ def _find_copier(cls: Any) -> Copier:
         return deepcopy
     if cls.__dictoffset__ and not any(vars(base).get("__slots__") for base in cls.__mro__):
         return deepcopy if _says_how(cls) else _copier_of_dataclass(cls)
-    if _is_frozen(cls) and _is_slotted(cls) and not _says_how(cls, _COPY_METHODS[:3]):
+    if _is_frozen(cls) and _is_slotted(cls) and not _says_how(cls, _COPY_METHODS):
         return _copier_of_slotted(cls)
     return deepcopy

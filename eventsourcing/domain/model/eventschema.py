@@ -135,12 +135,12 @@ class EventSchema:
         """
         values: dict[str, Any] = {}
         defaulted = 0
-        for field, name, plain_type, check in self._plan:
+        for field, name, quick_type, check in self._plan:
             value = given.get(name, _MISSING)
             if value is _MISSING:
                 value = self._default(field)
                 defaulted += 1
-            elif type(value) is not plain_type and not check(value):
+            elif type(value) is not quick_type and not check(value):
                 raise EventFieldError(
                     f"{self.name}: field {name!r} takes {self._specs[name].name},"
                     f" not {type(value).__name__}"

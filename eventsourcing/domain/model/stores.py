@@ -40,7 +40,7 @@ class Store(Protocol):
     name: str
 
     def accepts(self, event: DomainEvent) -> bool:
-        """Tells whether events such as this one are stored here."""
+        """Tells whether events such as this one are stored here: by its class alone."""
         ...
 
     def store(self, events: Sequence[DomainEvent]) -> None:
