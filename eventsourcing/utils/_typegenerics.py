@@ -83,9 +83,9 @@ def _compile_row(name: str, items: list[TypeSpec]) -> TypeSpec:
 
     spec = TypeSpec(name, check, immutable=all(item.immutable for item in items))
     rest = row_is_exact(items)
-    readers = [item.read for item in items if item.read]
     if rest is None:
         return spec
+    readers: list[Any] = [item.read for item in items]  # none is None, as each can be exact
 
     def read(data: Any) -> Any:
         if type(data) is not list or len(data) != size:

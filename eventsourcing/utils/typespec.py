@@ -139,10 +139,10 @@ def _compile_dataclass(cls: Any, outer: frozenset[type]) -> TypeSpec:
         return TypeSpec(name_of(cls), instance(cls))
     fields = {name: _compile(hints.get(name, Any), outer) for name in names}
     spec = TypeSpec(name_of(cls), instance(cls))
-    readers = {name: field.read for name, field in fields.items() if field.read}
     row_rest = row_is_exact(fields.values())
     if not plain or row_rest is None or not decodable(cls):
         return spec
+    readers: dict[str, Any] = {name: field.read for name, field in fields.items()}  # none is None
     row_of, defaults = attribute_picker(names), defaults_of(cls)
 
     def rest(value: Any) -> bool:
