@@ -223,7 +223,7 @@ class DomainEntity:
         if (
             [*map(type, picked)] != recipe.types
             or len(values) != recipe.width
-            or recipe.event_class.mutate is not recipe.mutate
+            or event_class.mutate is not recipe.mutate
         ):
             self._trigger_otherwise(recipe, values)
             return
