@@ -203,7 +203,7 @@ def _check_positions(items: Items) -> None:
         if item[0] is not stream:
             last[stream] = before
             stream = item[0]
-            before = last.get(stream, position - 1)
+            before = last[stream] if stream in last else position - 1
         if position != before + 1:
             raise ProgrammingError(
                 f"a batch has position {position} of the stream {stream!r} after {before}, where"
