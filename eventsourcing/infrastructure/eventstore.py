@@ -23,6 +23,8 @@ __all__ = ["EventStore"]
 
 Items = Sequence[tuple[Any, ...]]
 
+SELDOM_BEHIND = 20  # events, by which a saver that is refused is behind its stream
+
 
 class EventStore:
     """Stores and reads domain events through a record manager and a mapper.
@@ -149,13 +151,13 @@ class EventStore:
             # The caller's transaction is lost, so nothing can be looked up in it.
             raise _concurrency_error(items[0], None, error) from error
         try:
-            stored = self._stored(items)
+            stored, versions = self._stored(items)
             missing = [item for item in items if not self._same(stored.get(item[:2]), item)]
             rival = next((item for item in missing if item[:2] in stored), None)
             if rival is None and len(missing) < len(items):
                 return missing
             refused = rival or items[0]
-            actual: int | None = self._version_of(refused[0])
+            actual: int | None = versions.get(refused[0]) or self._version_of(refused[0])
         except (PersistenceError, ApplicationClosedError) as failure:
             if not self.record_manager.can_repeat:
                 raise
@@ -172,18 +174,30 @@ class EventStore:
         last = next(self.record_manager.get_items(sequence_id, newest), None)
         return 0 if last is None else int(last[1]) + 1
 
-    def _stored(self, items: Items) -> dict[tuple[Any, ...], tuple[Any, ...]]:
-        """Returns what is stored at the positions of ``items``, by sequence and position."""
+    def _stored(
+        self, items: Items
+    ) -> tuple[dict[tuple[Any, ...], tuple[Any, ...]], dict[object, int]]:
+        """Returns what is stored at the positions of ``items``, by sequence and position, and the
+        versions of the sequences that have events there, or after that.
+        """
         positions: dict[object, list[int]] = {}
         for item in items:
             positions.setdefault(item[0], []).append(item[1])
-        return {
-            found[:2]: found
-            for sequence_id, taken in positions.items()
-            for found in self.record_manager.get_items(
-                sequence_id, Bounds(gte=min(taken), lte=max(taken))
+        stored: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+        versions: dict[object, int] = {}
+        read = self.record_manager.get_items
+        for sequence_id, taken in positions.items():
+            # From the newest on: who is refused is seldom far behind, and so this is all.
+            enough = len(taken) + SELDOM_BEHIND
+            found = list(
+                read(sequence_id, Bounds(gte=min(taken), limit=enough, is_ascending=False))
             )
-        }
+            if found:
+                versions[sequence_id] = found[0][1] + 1
+            if len(found) == enough:
+                found = list(read(sequence_id, Bounds(gte=min(taken), lte=max(taken))))
+            stored.update((each[:2], each) for each in found)
+        return stored, versions
 
     def _same(self, stored: tuple[Any, ...] | None, item: tuple[Any, ...]) -> bool:
         if stored is None or self._event_id_at is None:

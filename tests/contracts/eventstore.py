@@ -187,6 +187,13 @@ class EventStoreContract(StreamContract):
         store.store([happened(stream, n) for n in range(3)])
         assert conflict(store, happened(stream, 1)) == (stream, 1, 3)
 
+    def test_who_is_far_behind_hears_where_the_stream_is(self, store: EventStore) -> None:
+        first = [happened("s", 0), happened("s", 1)]
+        store.store(first)
+        store.store([happened("s", position) for position in range(2, 100)])
+        assert conflict(store, happened("s", 1)) == ("s", 1, 100)
+        store.store(first)  # which it finds again
+
     def test_a_conflict_names_the_first_position_that_was_taken(self, store: EventStore) -> None:
         store.store([happened("s", n) for n in range(4)])
         assert conflict(store, happened("s", 3), happened("s", 4)) == ("s", 3, 4)
