@@ -65,6 +65,7 @@ class Clock:
             (STORE, store, "store"),
             (MAPPING, store.mapper, "item_from_event"),
             (GROUPS, manager, "record"),
+            (STATEMENTS, manager._statements, "rows"),
             (STATEMENTS, manager._statements, "write"),
             (STATEMENTS, manager._statements, "read"),
             (CONNECTION, manager.datastore, "execute"),
