@@ -24,6 +24,7 @@ from eventsourcing.utils._general import (
     type_name,
     typed,
 )
+from eventsourcing.utils.picking import attribute_picker
 from eventsourcing.utils.topic import get_topic
 
 T = TypeVar("T")
@@ -97,13 +98,6 @@ def _decode_enum(data: Any) -> Any:
         return cls.__members__[typed(names, str)]
     except KeyError:
         raise DecodeError(f"{type_name(cls)} has no such member") from None
-
-
-def attribute_picker(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
-    """Returns what takes the attributes of these names, or raises AttributeError."""
-    if len(names) > 1:
-        return operator.attrgetter(*names)
-    return lambda value: tuple(getattr(value, name) for name in names)
 
 
 def _fields_encoder(tag: str, cls: type, names: Sequence[str]) -> Encoder:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import math
-import operator
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, NotRequired, TypedDict
@@ -25,6 +24,7 @@ from eventsourcing.exceptions import DecodeError, EncodeError
 from eventsourcing.utils._classforms import default_of
 from eventsourcing.utils._general import type_name
 from eventsourcing.utils._typeleaves import row_is_exact
+from eventsourcing.utils.picking import item_picker
 from eventsourcing.utils.transcoding import decode_value, encode_value
 from eventsourcing.utils.typespec import TypeSpec, compile_type
 
@@ -83,7 +83,7 @@ class StateCodec:
         make = msgspec.defstruct("State", list(wires.items()), gc=False)
         encode_each, width = self._encode_each, len(wires)
         # The skipped attributes are picked too: with as many attributes as that, there is no other.
-        pick, size = _picker((*wires, *self._skip)), width + len(self._skip)
+        pick, size = item_picker((*wires, *self._skip)), width + len(self._skip)
 
         def encode(values: Mapping[str, Any]) -> str:
             try:
@@ -191,13 +191,6 @@ class StateCodec:
         allowed = self._open and name.isidentifier() and name not in self._skip
         if not allowed or name in tagged:
             raise DecodeError(f"{name[:80]!r} is not a field", field=name[:80])
-
-
-def _picker(names: tuple[str, ...]) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
-    """Returns what takes the values of these names out of a mapping, or raises KeyError."""
-    if len(names) > 1:
-        return operator.itemgetter(*names)
-    return lambda values: tuple(values[name] for name in names)
 
 
 def _present(values: Mapping[str, Any], name: str) -> Any:

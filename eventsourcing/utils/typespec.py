@@ -17,7 +17,6 @@ from typing import Any
 import msgspec
 
 from eventsourcing.utils._classforms import (
-    attribute_picker,
     build_dataclass,
     check_fields,
     default_of,
@@ -40,6 +39,7 @@ from eventsourcing.utils._typeleaves import (
     unlike,
 )
 from eventsourcing.utils.copying import independent_copy
+from eventsourcing.utils.picking import attribute_picker
 
 __all__ = ["TypeSpec", "compile_type"]
 

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from eventsourcing.domain.model.applying import applied
 from eventsourcing.domain.model.events import DomainEvent, event_classes
 from eventsourcing.domain.model.eventschema import parameters_of
-from eventsourcing.domain.model.recipes import picker_of
 from eventsourcing.exceptions import EventFieldError, ProgrammingError
+from eventsourcing.utils.picking import item_picker
 
 if TYPE_CHECKING:
     from eventsourcing.domain.model.domainentity import DomainEntity
@@ -183,7 +183,7 @@ def _mutate_of(body: FunctionType) -> Callable[[Any, Any], Any]:
     parameters = [parameter for _, parameter in parameters_of(body)]
     names = tuple(parameter.name for parameter in parameters)
     if all(p.kind is p.POSITIONAL_OR_KEYWORD for p in parameters):
-        pick = picker_of(names)
+        pick = item_picker(names)
 
         def mutate(self: DomainEvent, obj: Any) -> None:
             body(obj, *pick(self.__dict__))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from operator import itemgetter
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
@@ -24,12 +23,13 @@ from eventsourcing.domain.model.events import (
 )
 from eventsourcing.domain.model.eventschema import GIVEN_BY_ENTITY, plain_type
 from eventsourcing.utils.copying import SCALARS
+from eventsourcing.utils.picking import item_picker
 from eventsourcing.utils.times import utc_now
 
 if TYPE_CHECKING:
     from eventsourcing.domain.model.domainentity import DomainEntity
 
-__all__ = ["Recipe", "Recipes", "picker_of"]
+__all__ = ["Recipe", "Recipes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,27 +98,17 @@ class Recipes(dict[type[DomainEvent], Recipe]):
         return recipe
 
 
-def picker_of(names: tuple[str, ...]) -> Callable[[dict[str, Any]], tuple[Any, ...]]:
-    """Returns what takes the values of these keys in their order, or raises ``KeyError``."""
-    if len(names) > 1:
-        return itemgetter(*names)
-    if not names:
-        return lambda values: ()
-    (name,) = names
-    return lambda values: (values[name],)
-
-
 def _recipe_for(entity_class: type[DomainEntity], event_class: Any) -> Recipe:
     by = applied_by(getattr(event_class, "mutate", None))
     if by is None or not _has_quick_way(entity_class, event_class):
-        return Recipe(event_class, picker_of(()))
+        return Recipe(event_class, item_picker(()))
     fields = schema_of(event_class).fields
     names = tuple(name for name in fields if name not in GIVEN_BY_ENTITY)
     # An entity is not changed by a second Created: that refuses to make it once more.
     begins = event_class._begins
     return Recipe(
         event_class,
-        pick=picker_of(names),
+        pick=item_picker(names),
         width=len(names),
         types=[_one_or_several(fields[name].annotation) for name in names],
         defaults={name: fields[name].default for name in names if fields[name].has_constant},
