@@ -90,10 +90,9 @@ def saved_note(app: SimpleApplication, text: str = "first") -> Note:
 
 
 def checked_out(app: SimpleApplication) -> int:
-    """Return how many connections of the pool are lent."""
-    manager = app.event_store.record_manager
-    pool = manager.datastore.engine.pool  # type: ignore[attr-defined]
-    return int(pool.checkedout())
+    """Return how many connections are in use: lent by the pool, and not just kept at hand."""
+    connections = app.event_store.record_manager.datastore._connections  # type: ignore[attr-defined]
+    return int(connections.engine.pool.checkedout()) - len(connections._spares)
 
 
 def run(backend: Backend, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:

@@ -10,7 +10,6 @@ from tests.backends import Backend
 from tests.infrastructure.sqlalchemy.helpers import (
     Note,
     application,
-    checked_out,
     eventually,
     in_threads,
     run,
@@ -44,7 +43,7 @@ def test_one_connection_serves_one_save_after_another(server_backend: Backend) -
 def test_the_only_connection_is_given_back(sql_backend: Backend) -> None:
     with application(sql_backend, pool_size=1, max_overflow=0) as app:
         saved_note(app)
-        assert checked_out(app) == 0
+        assert engine_of(app).pool.checkedout() == 0
 
 
 def test_tables_are_looked_at_though_all_connections_but_one_are_in_use(
@@ -59,7 +58,7 @@ def test_tables_are_looked_at_though_all_connections_but_one_are_in_use(
 def test_no_more_are_kept_than_a_few(sql_backend: Backend) -> None:
     with application(sql_backend) as app:
         in_threads(*[lambda: saved_note(app)] * 8)
-        assert checked_out(app) <= connections.MOST_SPARES
+        assert engine_of(app).pool.checkedout() <= connections.MOST_SPARES
 
 
 @pytest.mark.parametrize("how", ["dispose", "close"])
@@ -68,7 +67,7 @@ def test_they_end_with_their_engine(server_backend: Backend, how: str) -> None:
         in_threads(*[lambda: saved_note(app)] * 4)
         engine_of(app).dispose() if how == "dispose" else app.close()
         eventually(lambda: sessions(server_backend) == 0)
-        assert checked_out(app) == 0
+        assert engine_of(app).pool.checkedout() == 0
 
 
 def test_a_connection_that_is_given_back_after_its_engines_end_is_closed(
