@@ -1,7 +1,7 @@
 """Savers that share a transaction: who waits for whom, and what becomes of each.
 
 Here the database is a function whose calls last as long as the test wants. What real databases
-make of it is tested in :mod:`tests.infrastructure.sqlalchemy.test_shared_transactions`.
+make of it is tested in :mod:`.test_shared_transactions` and :mod:`.test_interrupted_groups`.
 """
 
 import gc
