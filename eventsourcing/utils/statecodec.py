@@ -116,8 +116,11 @@ class StateCodec:
                 # Writing it again tells of duplicate and unknown keys, at any depth.
                 if _write(state).decode() == text:
                     return state if len(state) == width else complete(state)
-            except Exception:  # noqa: S110 - it may be anything, from a default_factory
+            except (msgspec.MsgspecError, ValueError, TypeError, RecursionError):
                 pass  # values in general form, or something is wrong: the slow way tells
+            except Exception:
+                decode_each(text)  # tells of a default_factory that fails
+                raise  # else it came in between, as a job's time limit does
             return decode_each(text)
 
         return decode

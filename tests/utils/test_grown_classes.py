@@ -167,3 +167,25 @@ def test_nor_can_the_default_of_a_field_of_the_event(text: str) -> None:
         codec.decode(text)
 
     assert caught.value.field == "note"
+
+
+class TimeLimit(Exception):
+    """What a signal handler raises, wherever the program is."""
+
+
+def test_what_comes_in_between_is_not_taken_for_a_default_that_cannot_be_made() -> None:
+    interrupts = [TimeLimit]
+
+    def note() -> str:
+        if interrupts:
+            raise interrupts.pop()
+        return "made"
+
+    late = dataclasses.make_dataclass(
+        "Late", [("owner", str), ("note", str, field(default_factory=note))]
+    )
+    codec = StateCodec({"v": late})
+
+    with pytest.raises(TimeLimit):
+        codec.decode('{"v":{"owner":"Ann"}}')
+    assert codec.decode('{"v":{"owner":"Ann"}}')["v"].note == "made"
