@@ -84,15 +84,15 @@ class DomainEvent:
         event_classes.register(cls)
 
     def __init__(self, /, **attributes: Any) -> None:
-        set_attributes(self, schema_of(type(self)).attributes(attributes))
-        set_context(self, current_unit_of_work())
+        _set_attributes(self, schema_of(type(self)).attributes(attributes))
+        _set_context(self, current_unit_of_work())
 
     @property
     def context(self) -> EventContext:
         """The event's own id, and the correlation and causation ids stored with it."""
         context: Any = self._context
         if type(context) is tuple:  # the three columns of the row that it was made of
-            set_context(self, _new_tuple(EventContext, context))
+            _set_context(self, _new_tuple(EventContext, context))
         elif type(context) is not EventContext:
             _give_id(self, new_event_ids(1)[0])
         return self._context  # type: ignore[return-value]
@@ -125,18 +125,18 @@ class DomainEvent:
         return self.__dict__, self.context
 
     def __setstate__(self, state: tuple[dict[str, Any], EventContext]) -> None:
-        set_attributes(self, dict(state[0]))
-        set_context(self, state[1])
+        _set_attributes(self, dict(state[0]))
+        _set_context(self, state[1])
 
 
 event_classes.register(DomainEvent)
 
 # An event refuses to be set, and these are quicker than object.__setattr__.
-new_object = object.__new__
+_new = object.__new__
 _new_tuple = tuple.__new__
 _WITH_ID = (EventContext, tuple)
-set_attributes = vars(DomainEvent)["__dict__"].__set__
-set_context = vars(DomainEvent)["_context"].__set__
+_set_attributes = vars(DomainEvent)["__dict__"].__set__
+_set_context = vars(DomainEvent)["_context"].__set__
 
 E = TypeVar("E", bound=DomainEvent)
 
@@ -159,9 +159,9 @@ def restore(cls: type[E], attributes: dict[str, Any], context: Sequence[str | No
         attributes: becomes the event's own.
         context: event id, correlation id and causation id; or a unit of work, or None.
     """
-    event: E = new_object(cls)
-    set_attributes(event, attributes)
-    set_context(event, context)
+    event: E = _new(cls)
+    _set_attributes(event, attributes)
+    _set_context(event, context)
     return event
 
 
@@ -174,7 +174,7 @@ def give_ids(events: Iterable[DomainEvent]) -> None:
 
 def _give_id(event: DomainEvent, event_id: str) -> None:
     unit = event._context or (None, None)  # of work, in which it was born
-    set_context(event, _new_tuple(EventContext, (event_id, *unit)))
+    _set_context(event, _new_tuple(EventContext, (event_id, *unit)))
 
 
 def twin_of(event: E) -> E:

@@ -16,10 +16,8 @@ from eventsourcing.domain.model.applying import applied_by
 from eventsourcing.domain.model.context import current_unit_of_work
 from eventsourcing.domain.model.events import (
     DomainEvent,
-    new_object,
+    restore,
     schema_of,
-    set_attributes,
-    set_context,
 )
 from eventsourcing.domain.model.eventschema import GIVEN_BY_ENTITY, plain_type
 from eventsourcing.utils.copying import SCALARS
@@ -80,10 +78,7 @@ class Recipe:
             values["originator_version"] = entity._es_version
         if self.is_timestamped:
             values["timestamp"] = utc_now()
-        event: DomainEvent = new_object(self.event_class)
-        set_attributes(event, values)
-        set_context(event, current_unit_of_work())
-        return event
+        return restore(self.event_class, values, current_unit_of_work())
 
 
 class Recipes(dict[type[DomainEvent], Recipe]):

@@ -29,7 +29,7 @@ class Driver:
         extra: the extra of this package that installs the driver.
         begin: the SQL that begins a transaction of the library's own.
         ddl_commits: whether DDL commits the transaction that it is executed in.
-        checks_writes: whether :meth:`check` and :meth:`prepare` have something to do.
+        checks_writes: whether :meth:`check` has something to check.
         batches: whether a write of many rows may be given to the driver's ``executemany``.
         takes_columns: whether :meth:`insert_many` takes an array for each column, and so is one
             statement, rather than a row for each execution.
