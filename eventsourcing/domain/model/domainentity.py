@@ -173,7 +173,7 @@ class DomainEntity:
         position["originator_topic"] = cls._es_topic
         recipe = cls._es_recipes[cls.Created]
         values = recipe.defaults | kwargs
-        if recipe.takes(values):
+        if recipe.picked(values) is not None:
             event = restore(cls.Created, values | position, current_unit_of_work())
         else:
             event = new_event(cls.Created, position, kwargs)
@@ -216,15 +216,8 @@ class DomainEntity:
         if self._es_applying is not None or self._es_discarded:
             raise _refusal(self)
         recipe = self._es_recipes[event_class]
-        try:
-            picked = recipe.pick(values)
-        except KeyError:
-            picked = ()
-        if (
-            [*map(type, picked)] != recipe.types
-            or len(values) != recipe.width
-            or event_class.mutate is not recipe.mutate
-        ):
+        picked = recipe.picked(values)
+        if picked is None:
             self._trigger_otherwise(recipe, values)
             return
         happened = self._es_applying = recipe.event_of(self, values)

@@ -60,13 +60,21 @@ class Recipe:
     change: Callable[[Any, Any], Any] = lambda event, entity: None
     body: Callable[..., Any] | None = None
 
-    def takes(self, values: dict[str, Any]) -> bool:
-        """Tells whether an event with these values can be made the quick way."""
+    def picked(self, values: dict[str, Any]) -> tuple[Any, ...] | None:
+        """Returns the values of the fields in their order, if an event with just these values can
+        be made the quick way.
+        """
         try:
             picked = self.pick(values)
         except KeyError:
-            return False
-        return [*map(type, picked)] == self.types and len(values) == self.width
+            return None
+        if (
+            [*map(type, picked)] != self.types
+            or len(values) != self.width
+            or self.event_class.mutate is not self.mutate
+        ):
+            return None
+        return picked
 
     def event_of(self, entity: DomainEntity, values: dict[str, Any]) -> DomainEvent:
         """Returns the event that the entity makes of values that the recipe takes.
