@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Mapping
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.engine import URL
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemySettings
 
 __all__ = ["SQLiteDriver"]
+
+PAUSE = 0.01  # seconds
 
 # An extended code, such as SQLITE_READONLY_DBMOVED, begins with its primary one.
 _ERRORS: Mapping[str, type[PersistenceError]] = {
@@ -113,17 +116,32 @@ class SQLiteDriver(Driver):
         """See :class:`Driver`."""
         if self.is_in_memory(settings.url):
             return
-        wanted = settings.sqlite_journal_mode
         cursor = connection.cursor()
         cursor.execute(f"PRAGMA synchronous = {settings.sqlite_synchronous}")
-        (mode,) = cursor.execute("PRAGMA journal_mode").fetchone()
-        if mode.upper() != wanted:
-            try:
-                cursor.execute(f"PRAGMA journal_mode = {wanted}").fetchone()
-            except sqlite3.OperationalError as error:
-                if self.classify(error) is not ReadOnlyDatabase:
-                    raise  # else it can still be read, whatever its mode
+        (milliseconds,) = cursor.execute("PRAGMA busy_timeout").fetchone()
+        until = monotonic() + milliseconds / 1000
+        wanted = settings.sqlite_journal_mode
+        while not self._has_mode(cursor, wanted, is_last=monotonic() >= until):
+            sleep(PAUSE)
         cursor.close()
+
+    def _has_mode(self, cursor: Any, wanted: str, is_last: bool) -> bool:
+        """Sets the journal mode if it is another one, and tells whether that is done.
+
+        Of several connections that do this to a new file at once, SQLite refuses some at once,
+        whatever time they have to wait for locks.
+        """
+        try:
+            (mode,) = cursor.execute("PRAGMA journal_mode").fetchone()
+            if mode.upper() != wanted:
+                cursor.execute(f"PRAGMA journal_mode = {wanted}").fetchone()
+        except sqlite3.OperationalError as error:
+            kind = self.classify(error)
+            if kind is LockTimeout and not is_last:
+                return False
+            if kind is not ReadOnlyDatabase:
+                raise  # else it can still be read, whatever its mode
+        return True
 
     def clear(self, connection: Any) -> None:
         """See :class:`Driver`."""

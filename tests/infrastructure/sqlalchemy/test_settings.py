@@ -1,8 +1,11 @@
 """Where to connect, and how."""
 
 import os
+import sqlite3
 import sys
-from typing import Any
+from contextlib import closing, nullcontext
+from pathlib import Path
+from typing import Any, Self
 
 import pytest
 
@@ -12,6 +15,7 @@ from eventsourcing.infrastructure.sqlalchemy.datastore import (
     SQLAlchemyDatastore,
     SQLAlchemySettings,
 )
+from eventsourcing.infrastructure.sqlalchemy.sqlite import SQLiteDriver
 from tests.backends import Backend
 from tests.infrastructure.sqlalchemy.helpers import (
     Note,
@@ -44,6 +48,37 @@ def test_the_journal_mode_can_be_set(sqlite_file: Backend, mode: Any) -> None:
         saved_note(app)
         assert pragma(app, "journal_mode") == mode.lower()
     assert stored(sqlite_file) == 1
+
+
+class RefusedOnce(sqlite3.Cursor):
+    """Is told that the database is locked, at once, when it first changes the journal mode."""
+
+    refusals = 1
+
+    def execute(self, sql: str, parameters: Any = ()) -> Self:
+        if sql == "PRAGMA journal_mode = WAL" and self.refusals:
+            self.refusals -= 1
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorname = "SQLITE_BUSY"
+            raise error
+        return super().execute(sql, parameters)
+
+
+class Refused(sqlite3.Connection):
+    """A connection beside others that open a new file at the same instant."""
+
+    def cursor(self, factory: Any = RefusedOnce) -> Any:
+        return super().cursor(factory)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 5.0])
+def test_a_refusal_to_change_the_journal_mode_is_not_final(tmp_path: Path, seconds: float) -> None:
+    connection = sqlite3.connect(tmp_path / "events.db", timeout=seconds, factory=Refused)
+    with closing(connection):
+        with pytest.raises(sqlite3.OperationalError) if not seconds else nullcontext():
+            SQLiteDriver().on_connect(connection, SQLAlchemySettings(uri="sqlite:///events.db"))
+        (mode,) = connection.execute("PRAGMA journal_mode").fetchone()
+        assert mode == ("wal" if seconds else "delete")
 
 
 @pytest.mark.parametrize(("mode", "number"), [("OFF", 0), ("NORMAL", 1), ("FULL", 2), ("EXTRA", 3)])
