@@ -1,0 +1,66 @@
+"""What a scenario is: something that goes wrong so many times, and what is looked at afterwards."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+__all__ = ["Case", "Outcome", "Scenario"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run of a scenario.
+
+    Attributes:
+        backend: one of the scenario's.
+        count: how often it is to go wrong.
+        seed: of all that is random in it.
+        directory: an empty folder, for databases and logs. It is removed afterwards.
+    """
+
+    backend: str
+    count: int
+    seed: int
+    directory: Path
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run found.
+
+    Attributes:
+        count: how often it went wrong, which is what was asked for or more.
+        anomalies: what should not have been, in words; nothing, if the promise holds.
+        figures: what else is worth a line in the table, by name: saves, longest wait.
+    """
+
+    count: int
+    anomalies: list[str]
+    figures: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Something that goes wrong.
+
+    Attributes:
+        name: a few words joined by hyphens, such as ``client-killed``.
+        title: one line for the table.
+        unit: what is counted: ``kills``.
+        backends: such as ``sqlite``, ``postgresql``, ``mariadb``.
+        short, long: how often, in CI and before a release.
+        run: finds no anomalies.
+        control: the same without the protection that is probed, and smaller: finds some. It may
+            depend on chance, and so has a count of its own; None where ``tests/`` has the control.
+        control_count: how often it goes wrong in the control.
+    """
+
+    name: str
+    title: str
+    unit: str
+    backends: tuple[str, ...]
+    short: int
+    long: int
+    run: Callable[[Case], Outcome]
+    control: Callable[[Case], Outcome] | None = None
+    control_count: int = 20
