@@ -236,14 +236,21 @@ class DataIntegrityError(EventSourcingError):
     Attributes:
         originator_id: the stream of the row.
         originator_version: the position of the row (0-based).
+        position: that of the row in the feed, when it was read from there.
     """
 
     def __init__(
-        self, message: str, *, originator_id: object = None, originator_version: int | None = None
+        self,
+        message: str,
+        *,
+        originator_id: object = None,
+        originator_version: int | None = None,
+        position: int | None = None,
     ) -> None:
         super().__init__(message)
         self.originator_id = originator_id
         self.originator_version = originator_version
+        self.position = position
 
 
 class TopicResolutionError(EventSourcingError):
@@ -252,6 +259,7 @@ class TopicResolutionError(EventSourcingError):
     Attributes:
         topic: the text as it was found.
         originator_id, originator_version: the stored row, when the topic came from one.
+        position: that of the row in the feed, when it was read from there.
     """
 
     def __init__(
@@ -261,11 +269,13 @@ class TopicResolutionError(EventSourcingError):
         topic: str = "",
         originator_id: object = None,
         originator_version: int | None = None,
+        position: int | None = None,
     ) -> None:
         super().__init__(message)
         self.topic = topic
         self.originator_id = originator_id
         self.originator_version = originator_version
+        self.position = position
 
 
 # -- database ----------------------------------------------------------------------------

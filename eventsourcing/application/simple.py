@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -18,6 +19,7 @@ from eventsourcing.exceptions import (
 )
 from eventsourcing.infrastructure.eventsourcedrepository import EventSourcedRepository
 from eventsourcing.infrastructure.eventstore import EventStore
+from eventsourcing.infrastructure.notificationlog import NotificationLog
 from eventsourcing.infrastructure.recordmanager import RecordManager
 from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
 
@@ -123,6 +125,16 @@ class SimpleApplication:
         changed = [a for a in {id(a): a for a in aggregates}.values() if a.pending_events]
         if changed:
             publish_pending(changed, self.persistence_policy)
+
+    @cached_property
+    def notification_log(self) -> NotificationLog:
+        """The feed of all events (docs: how-to/feed).
+
+        Raises:
+            ProgrammingError: the table has no column that numbers all events; or the
+                application writes to a database in memory in a transaction of the caller's.
+        """
+        return NotificationLog(self.event_store)
 
     def close(self) -> None:
         """Closes the application and the connections it made. Again does nothing."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from eventsourcing.exceptions import ApplicationClosedError, SequencedItemConflict, ValueTooLarge
+from eventsourcing.infrastructure.feed import WHOLE_FEED, Feed, FeedBounds, HighWaterMark
 from eventsourcing.infrastructure.recordmanager import (
     EVERYTHING,
     MAX_POSITION,
@@ -29,6 +31,7 @@ class MemoryRecordManager(RecordManager):
     def __init__(self, item_class: type[tuple[Any, ...]] = StoredEvent) -> None:
         self.item_class = item_class
         self._sequences: dict[str, dict[int, tuple[Any, ...]]] = {}
+        self._all: list[tuple[Any, ...]] = []
         self._lock = threading.Lock()
         self._closed = False
 
@@ -47,6 +50,7 @@ class MemoryRecordManager(RecordManager):
                 added[key, position] = item
             for (key, position), item in added.items():
                 self._sequences.setdefault(key, {})[position] = item
+                self._all.append(item)
 
     def get_items(
         self, sequence_id: object, bounds: Bounds = EVERYTHING
@@ -60,12 +64,48 @@ class MemoryRecordManager(RecordManager):
             found = [sequence[position] for position in positions if first <= position <= last]
         yield from found[: bounds.limit]
 
+    def feed(self) -> Feed:
+        """See :meth:`RecordManager.feed`."""
+        return _MemoryFeed(self)
+
     def close(self) -> None:
         """Forgets all items."""
         with self._lock:
             self._closed = True
             self._sequences.clear()
+            self._all.clear()
+
+    def _count(self) -> int:
+        """Returns how many items there are."""
+        with self._lock:
+            self._check_open()
+            return len(self._all)
 
     def _check_open(self) -> None:
         if self._closed:
             raise ApplicationClosedError("the record manager has been closed")
+
+
+class _MemoryFeed(Feed):
+    """The items in the order in which they were recorded, counted from 1."""
+
+    def __init__(self, manager: MemoryRecordManager) -> None:
+        self._manager = manager
+
+    def get_items(self, bounds: FeedBounds = WHOLE_FEED) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """See :meth:`Feed.get_items`."""
+        positions = range(bounds.first, min(bounds.last, self._manager._count()) + 1)
+        wanted = positions if bounds.is_ascending else reversed(positions)
+        found = ((at, self._manager._all[at - 1]) for at in wanted)
+        yield from islice((each for each in found if _is_within(each[1], bounds)), bounds.limit)
+
+    def high_water_mark(self) -> HighWaterMark:
+        """See :meth:`Feed.high_water_mark`."""
+        return HighWaterMark(self._manager._count())
+
+
+def _is_within(item: tuple[Any, ...], bounds: FeedBounds) -> bool:
+    is_wanted = bounds.topics is None or item[2] in bounds.topics
+    return is_wanted and (
+        bounds.sequence_id is None or id_to_text(item[0]) == id_to_text(bounds.sequence_id)
+    )

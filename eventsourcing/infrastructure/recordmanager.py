@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from eventsourcing.infrastructure.feed import Feed
 
 __all__ = ["EVERYTHING", "MAX_POSITION", "Bounds", "RecordManager"]
 
@@ -85,6 +88,14 @@ class RecordManager(ABC):
         Raises:
             InvalidOriginatorID: the id has no stored form.
             PersistenceError: as the tree in :mod:`eventsourcing.exceptions` says.
+        """
+
+    @abstractmethod
+    def feed(self) -> Feed:
+        """Returns a new reader of all items of all sequences.
+
+        Raises:
+            ProgrammingError: nothing numbers all items of this store.
         """
 
     def when_committed(

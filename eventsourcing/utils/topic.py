@@ -76,6 +76,11 @@ class TopicRegistry(Generic[T]):
             cls = self._import(topic)
         return cls
 
+    def topics_of(self, classes: tuple[type[T], ...]) -> frozenset[str]:
+        """Returns the topics, known by now, of these classes and all their subclasses."""
+        known = dict(self._classes)  # another thread may be defining a class
+        return frozenset(topic for topic, cls in known.items() if issubclass(cls, classes))
+
     def _import(self, topic: str) -> type[T]:
         module, _, qualname = topic.partition("#")
         try:

@@ -24,6 +24,7 @@ from eventsourcing.exceptions import (
     EntityIsDiscarded,
     RepositoryKeyError,
 )
+from eventsourcing.infrastructure.feed import Feed
 from eventsourcing.infrastructure.recordmanager import EVERYTHING, Bounds, RecordManager
 from tests.contracts.model import Account
 from tests.contracts.places import Id, Place
@@ -307,6 +308,9 @@ class FailsOnce(RecordManager):
         self, sequence_id: object, bounds: Bounds = EVERYTHING
     ) -> Iterator[tuple[Any, ...]]:
         return self._manager.get_items(sequence_id, bounds)
+
+    def feed(self) -> Feed:
+        return self._manager.feed()
 
     def close(self) -> None:
         self._manager.close()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection, Dialect
+from sqlalchemy import Connection, Dialect, Engine
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, scoped_session
 
@@ -60,6 +60,13 @@ class CallersTransaction:
     def dialect(self) -> Dialect:
         """See :class:`Connections`."""
         return dialect_of(self._given)
+
+    @property
+    def engine(self) -> Engine:
+        """See :class:`Connections`."""
+        given = self._given
+        bind = given if isinstance(given, Connection) else given.get_bind()
+        return bind.engine
 
     def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Any]:
         """See :class:`Connections`."""

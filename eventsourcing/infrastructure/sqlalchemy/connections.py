@@ -41,6 +41,11 @@ class Connections(Protocol):
     """Whether there are several connections, each with transactions of its own."""
 
     @property
+    def engine(self) -> Engine:
+        """The engine whose connections these are."""
+        ...
+
+    @property
     def dialect(self) -> Dialect:
         """The dialect of the database."""
         ...

@@ -187,7 +187,7 @@ class SQLAlchemyDatastore:
     @property
     def engine(self) -> Engine | None:
         """The engine; None in a caller's transaction. One made here is in autocommit mode."""
-        return getattr(self._connections, "engine", None)
+        return self._connections.engine if self.can_repeat else None
 
     @property
     def can_repeat(self) -> bool:
@@ -282,6 +282,23 @@ class SQLAlchemyDatastore:
                 table.drop(connection, checkfirst=True)
         except Exception as error:
             self._translate.raise_for(error)
+
+    def beside(self) -> SQLAlchemyDatastore:
+        """Returns a datastore whose transactions are its own: this one, or for a transaction of
+        the caller's one on its engine, which sees what is committed.
+
+        Raises:
+            ProgrammingError: the caller's database is in the memory of its one connection.
+        """
+        engine = self._connections.engine
+        if self.can_repeat:
+            return self
+        if self.driver.is_in_memory(engine.url):
+            raise ProgrammingError(
+                "in the session's database in memory nobody can see what is committed alone: give"
+                " the engine instead of the session"
+            )
+        return SQLAlchemyDatastore(engine=engine)
 
     def when_committed(
         self, callback: Callable[[], None], or_else: Callable[[], None] | None = None

@@ -11,10 +11,15 @@ from sqlalchemy.engine import URL
 from sqlalchemy.types import TypeEngine
 
 from eventsourcing.exceptions import PersistenceError
+from eventsourcing.infrastructure.sqlalchemy.gaps import GapRule
 from eventsourcing.infrastructure.sqlalchemy.statements import Write
 
 if TYPE_CHECKING:
-    from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemySettings
+    from eventsourcing.infrastructure.sqlalchemy.datastore import (
+        SQLAlchemyDatastore,
+        SQLAlchemySettings,
+    )
+    from eventsourcing.infrastructure.sqlalchemy.feedstatements import FeedStatements
 
 __all__ = ["Driver"]
 
@@ -36,6 +41,8 @@ class Driver:
         takes_turns: whether a fork has to wait until no thread is in the driver.
         commits_groups: whether group commit is on by default.
         lanes, shares_lock_timeouts: see :class:`GroupCommit`.
+        fences_gaps: whether a reader of the feed closes gaps with rows, so that a saver may find
+            its number taken.
     """
 
     name: ClassVar[str]
@@ -48,6 +55,7 @@ class Driver:
     commits_groups: ClassVar[bool] = False
     lanes: ClassVar[int] = 1
     shares_lock_timeouts: ClassVar[bool] = False
+    fences_gaps: ClassVar[bool] = False
     batches: bool = True
 
     def insert_one(self, table: Table, columns: Sequence[Column[Any]]) -> Insert:
@@ -126,6 +134,10 @@ class Driver:
             ValueTooLarge: a row is larger than the server takes.
             ProgrammingError: the server would cut long values.
         """
+
+    def gap_rule(self, statements: FeedStatements, datastore: SQLAlchemyDatastore) -> GapRule:
+        """Returns what is to be known about gaps in the feed of a table."""
+        return GapRule(statements, datastore)
 
     def forget(self, engine: Engine) -> None:
         """Forgets what was learnt of the server, which may come back with other settings."""

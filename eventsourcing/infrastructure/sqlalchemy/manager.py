@@ -8,9 +8,11 @@ from typing import Any
 from sqlalchemy import Index, PrimaryKeyConstraint, Table, UniqueConstraint
 
 from eventsourcing.exceptions import ConstraintViolation, ProgrammingError, SequencedItemConflict
+from eventsourcing.infrastructure.feed import Feed
 from eventsourcing.infrastructure.recordmanager import EVERYTHING, Bounds, RecordManager
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
 from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemyDatastore
+from eventsourcing.infrastructure.sqlalchemy.feed import SQLAlchemyFeed
 from eventsourcing.infrastructure.sqlalchemy.groupcommit import GroupCommit
 from eventsourcing.infrastructure.sqlalchemy.statements import Statements
 from eventsourcing.infrastructure.sqlalchemy.tables import stored_events_table
@@ -101,6 +103,10 @@ class SQLAlchemyRecordManager(RecordManager):
             last = rows[-1][0]
             del rows  # not to hold two pages at once
             bounds = bounds._replace(**{"gt" if bounds.is_ascending else "lt": last})
+
+    def feed(self) -> Feed:
+        """See :meth:`RecordManager.feed`."""
+        return SQLAlchemyFeed(self.datastore.beside(), self.table, self.item_class)
 
     def when_committed(
         self, callback: Callable[[], None], or_else: Callable[[], None] | None = None

@@ -14,7 +14,7 @@ from eventsourcing.infrastructure.recordmanager import Bounds
 if TYPE_CHECKING:
     from eventsourcing.infrastructure.sqlalchemy.driver import Driver
 
-__all__ = ["Statements", "Write"]
+__all__ = ["Statements", "Write", "positional"]
 
 Row = tuple[Any, ...]
 Processor = Callable[[Any], Any]
@@ -60,7 +60,7 @@ class Statements:
         if missing:
             raise ProgrammingError(f"table {table.fullname!r} has no column {missing[0]!r}")
         self._columns: list[Column[Any]] = [table.c[name] for name in fields]
-        self._dialect = _positional(dialect)
+        self._dialect = positional(dialect)
         implementations = [column.type.dialect_impl(self._dialect) for column in self._columns]
         self._binds = [impl.bind_processor(self._dialect) for impl in implementations]
         self._results = [
@@ -159,7 +159,7 @@ def _bound(bind: Processor | None, values: Row) -> list[Any]:
     return found
 
 
-def _positional(dialect: Dialect) -> Dialect:
+def positional(dialect: Dialect) -> Dialect:
     """Returns a dialect that writes parameters in order, which costs drivers the least."""
     style = "qmark" if dialect.paramstyle == "qmark" else "format"
     make: Any = type(dialect)

@@ -1,0 +1,95 @@
+"""The port to the feed: all items of a database, in one order that never changes.
+
+Each item has a position in the feed, which the database gave it. The order agrees with the
+order of every sequence. Positions ascend, and need not follow each other: what was rolled back
+leaves a gap. An item may become visible later than one with a greater position, so not all that
+can be seen may be read yet; what can is called safe, for nothing will ever come between it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from eventsourcing.infrastructure.recordmanager import MAX_POSITION
+
+__all__ = ["WHOLE_FEED", "Feed", "FeedBounds", "HighWaterMark", "Holder"]
+
+
+class FeedBounds(NamedTuple):
+    """Which items of the feed to read. All holds at once.
+
+    Attributes:
+        first, last: positions in the feed, both inclusive.
+        limit: at most so many items; None for all.
+        topics: of the items; None for all.
+        sequence_id: of the items; None for all.
+        is_ascending: False to begin with the last one.
+    """
+
+    first: int = 1
+    last: int = MAX_POSITION
+    limit: int | None = None
+    topics: frozenset[str] | None = None
+    sequence_id: object = None
+    is_ascending: bool = True
+
+
+WHOLE_FEED = FeedBounds()
+
+
+class Holder(NamedTuple):
+    """A transaction that may still add an item to what has been passed already.
+
+    Attributes:
+        pid: of the server's process (PostgreSQL) or connection (MariaDB, MySQL); None for a
+            prepared transaction.
+        age: seconds since it began; None if the server does not tell.
+        name: of a prepared transaction.
+    """
+
+    pid: int | None
+    age: float | None
+    name: str | None = None
+
+
+class HighWaterMark(NamedTuple):
+    """How far the feed can be read now.
+
+    Attributes:
+        position: the greatest position up to which all is safe; 0 if there is none.
+        holders: the transactions that keep it from being greater, the oldest first, as far as
+            the database tells. None of them where nothing waits behind the position.
+    """
+
+    position: int
+    holders: tuple[Holder, ...] = ()
+
+
+class Feed(ABC):
+    """Reads the feed, and remembers what it has learnt about gaps in it.
+
+    May be used from several threads at once.
+    """
+
+    @abstractmethod
+    def get_items(self, bounds: FeedBounds = WHOLE_FEED) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """Reads items with their positions, up to where the feed is safe when this begins.
+
+        Returns:
+            An iterator, to be used once, that reads as it is advanced and holds no more than a
+            page of items. Nothing is open between two steps.
+
+        Raises:
+            DataIntegrityError: the id of an item's sequence cannot be read.
+            PersistenceError: as the tree in :mod:`eventsourcing.exceptions` says.
+        """
+
+    @abstractmethod
+    def high_water_mark(self) -> HighWaterMark:
+        """Returns how far the feed can be read now.
+
+        Raises:
+            PersistenceError: as the tree in :mod:`eventsourcing.exceptions` says.
+        """

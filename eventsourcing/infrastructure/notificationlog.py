@@ -1,0 +1,177 @@
+"""The notification log: every stored event once, in one order that never changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple, TypeAlias
+from uuid import UUID
+
+from eventsourcing.domain.model.context import EventContext
+from eventsourcing.domain.model.domainentity import DomainEntity
+from eventsourcing.domain.model.events import DomainEvent, event_classes
+from eventsourcing.exceptions import DataIntegrityError, ProgrammingError, TopicResolutionError
+from eventsourcing.infrastructure.eventstore import EventStore
+from eventsourcing.infrastructure.feed import FeedBounds, HighWaterMark
+from eventsourcing.infrastructure.recordmanager import MAX_POSITION
+from eventsourcing.utils.ids import check_id
+
+__all__ = ["Notification", "NotificationLog"]
+
+EventTypes: TypeAlias = type[DomainEvent] | Iterable[type[DomainEvent]]
+
+
+class Notification(NamedTuple):
+    """A stored event, and its position in the feed.
+
+    Attributes:
+        position: in the feed of all events; ascending from 1, with gaps.
+        originator_id: the stream.
+        originator_version: the event's position in its stream, 0-based.
+        topic: the text by which the row names the event's class.
+        event: the event itself.
+    """
+
+    position: int
+    originator_id: UUID | str | int
+    originator_version: int
+    topic: str
+    event: DomainEvent
+
+    @property
+    def context(self) -> EventContext:
+        """The event's own id, and the correlation and causation ids stored with it."""
+        return self.event.context
+
+
+class NotificationLog:
+    """Reads the feed of all events that a store keeps.
+
+    It remembers what it has learnt about gaps in the feed, so keep it for as long as you read.
+    May be used from several threads at once.
+
+    Args:
+        event_store: where the events are.
+
+    Raises:
+        ProgrammingError: the store's table has no column that numbers all events.
+    """
+
+    def __init__(self, event_store: EventStore) -> None:
+        self._mapper = event_store.mapper
+        self._feed = event_store.record_manager.feed()
+
+    def select(
+        self,
+        start: int = 1,
+        limit: int | None = None,
+        *,
+        stop: int | None = None,
+        event_types: EventTypes | None = None,
+        aggregate_class: type[DomainEntity] | None = None,
+        originator_id: UUID | str | int | None = None,
+        is_ascending: bool = True,
+    ) -> Iterator[Notification]:
+        """Reads the events of the feed, up to where it is safe when the reading begins.
+
+        Each event is read once and in its place, however many transactions are open: nothing
+        will ever be stored between two events that were read, or before the first. Go on from
+        the last one's position + 1.
+
+        Args:
+            start: the lowest position, inclusive.
+            limit: at most so many events; None for all.
+            stop: the highest position, inclusive; None for the end.
+            event_types: only events of this class or these classes, their subclasses included,
+                as far as their modules are imported.
+            aggregate_class: only events of this class of aggregates and of its subclasses,
+                which are those that derive from its ``Event``.
+            originator_id: only events of this stream.
+            is_ascending: False to begin with the last one that is safe.
+
+        Returns:
+            An iterator, to be used once, that reads as it is advanced, in bounded memory.
+
+        Raises:
+            ProgrammingError: an argument cannot be used.
+            InvalidOriginatorID: no stream can have such an id.
+            ApplicationClosedError: the record manager has been closed.
+            TopicResolutionError, DataIntegrityError: a row cannot be read; the error has its
+                ``position``. What comes before it was read; to pass over it, start behind it.
+            PersistenceError: the database could not be read.
+        """
+        bounds = FeedBounds(
+            first=_checked("start", start, 1, 1),
+            last=_checked("stop", stop, MAX_POSITION),
+            limit=limit if limit is None else _checked("limit", limit, 0),
+            topics=_topics(event_types, aggregate_class),
+            sequence_id=originator_id if originator_id is None else check_id(originator_id),
+            is_ascending=is_ascending,
+        )
+        if type(is_ascending) is not bool:
+            raise ProgrammingError(
+                f"is_ascending must be a bool, not {type(is_ascending).__name__}"
+            )
+        return self._notifications(bounds)
+
+    def high_water_mark(self) -> HighWaterMark:
+        """Returns how far the feed can be read now, and who keeps it from going further.
+
+        Raises:
+            ApplicationClosedError: the record manager has been closed.
+            PersistenceError: the database could not be read.
+        """
+        return self._feed.high_water_mark()
+
+    def _notifications(self, bounds: FeedBounds) -> Iterator[Notification]:
+        position = 0
+        item: tuple[Any, ...] = ()
+
+        def items() -> Iterator[tuple[Any, ...]]:
+            nonlocal position, item
+            for pair in self._feed.get_items(bounds):
+                position, item = pair
+                yield item
+
+        try:
+            for event in self._mapper.events_from_items(items()):  # one after the other
+                yield Notification(position, item[0], item[1], item[2], event)
+        except (DataIntegrityError, TopicResolutionError) as error:
+            if error.position is None:
+                error.position = position
+                error.args = (f"position {position} of the feed: {error}", *error.args[1:])
+            raise
+
+
+def _checked(name: str, value: int | None, default: int, least: int = 0) -> int:
+    if value is None and name != "start":
+        return default
+    if type(value) is not int or value < least:
+        raise ProgrammingError(f"{name} must be an int of at least {least}, not {value!r}")
+    return min(value, MAX_POSITION)
+
+
+def _topics(
+    event_types: EventTypes | None, aggregate_class: type[DomainEntity] | None
+) -> frozenset[str] | None:
+    """Returns by what topics the events are stored; None for any."""
+    found: frozenset[str] | None = None
+    if event_types is not None:
+        found = event_classes.topics_of(_classes(event_types))
+    if aggregate_class is not None:
+        if not (isinstance(aggregate_class, type) and issubclass(aggregate_class, DomainEntity)):
+            raise ProgrammingError(
+                f"aggregate_class= takes a class of aggregates, not {aggregate_class!r}"
+            )
+        own = event_classes.topics_of((aggregate_class.Event,))
+        found = own if found is None else found & own
+    return found
+
+
+def _classes(event_types: Any) -> tuple[type[DomainEvent], ...]:
+    classes: tuple[Any, ...] = (event_types,)
+    if isinstance(event_types, Iterable) and not isinstance(event_types, type):
+        classes = tuple(event_types)
+    for cls in classes:
+        if not (isinstance(cls, type) and issubclass(cls, DomainEvent)):
+            raise ProgrammingError(f"event_types= takes classes of events, not {cls!r}")
+    return classes

@@ -1,0 +1,110 @@
+"""The feed of one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Table
+
+from eventsourcing.infrastructure.feed import WHOLE_FEED, Feed, FeedBounds, HighWaterMark
+from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemyDatastore
+from eventsourcing.infrastructure.sqlalchemy.feedstatements import FeedStatements
+
+__all__ = ["SQLAlchemyFeed"]
+
+FIRST_PAGE = 100
+LARGEST_PAGE = 1000
+PAGE_BYTES = 16 * 2**20  # about as much as a page may hold, going by the one before
+SPAN = 10_000  # positions to settle at a time, where that takes reading them
+
+
+class SQLAlchemyFeed(Feed):
+    """Reads the rows of a table by the column that counts them.
+
+    Each page is read in a transaction of its own, which begins after it is known that all
+    positions of the page are settled: then what is there is all that there will ever be.
+
+    Args:
+        datastore: the database; not a transaction of the caller's.
+        table, item_class: see :class:`SQLAlchemyRecordManager`.
+
+    Raises:
+        ProgrammingError: the table has no column that counts its rows.
+    """
+
+    def __init__(
+        self, datastore: SQLAlchemyDatastore, table: Table, item_class: type[tuple[Any, ...]]
+    ) -> None:
+        fields: tuple[str, ...] = item_class._fields  # type: ignore[attr-defined]
+        self._datastore = datastore
+        self._item_class = item_class
+        self._statements = FeedStatements(table, fields, datastore.dialect, datastore.driver)
+        self._gaps = datastore.driver.gap_rule(self._statements, datastore)
+
+    def get_items(self, bounds: FeedBounds = WHOLE_FEED) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """See :meth:`Feed.get_items`."""
+        if bounds.limit == 0 or bounds.topics == frozenset() or bounds.first > bounds.last:
+            return
+        seen = self._seen()
+        last = min(bounds.last, seen)
+        if not bounds.is_ascending:
+            last = min(last, self._settle(bounds.first, last, seen))
+            yield from self._read(bounds._replace(last=last))
+            return
+        first, remaining = bounds.first, bounds.limit
+        while first <= last and (remaining is None or remaining > 0):
+            wanted = min(last, first + SPAN - 1)
+            settled = min(last, self._gaps.settle(first, wanted, seen))
+            span = bounds._replace(first=first, last=settled, limit=remaining)
+            for pair in self._read(span):
+                yield pair
+                remaining = None if remaining is None else remaining - 1
+            if settled < wanted:
+                return
+            first = settled + 1
+
+    def high_water_mark(self) -> HighWaterMark:
+        """See :meth:`Feed.high_water_mark`."""
+        seen = self._seen()
+        position = self._settle(1, seen, seen)
+        return HighWaterMark(position, self._gaps.holders(position) if position < seen else ())
+
+    def _seen(self) -> int:
+        ((greatest,),) = self._datastore.fetch(self._statements.greatest.sql, ())
+        return int(greatest or 0)
+
+    def _settle(self, first: int, last: int, seen: int) -> int:
+        """Returns up to where all is settled, if not up to ``last`` or more."""
+        position = first - 1
+        while position < last:
+            wanted = min(last, position + SPAN)
+            position = self._gaps.settle(position + 1, wanted, seen)
+            if position < wanted:
+                break
+        return position
+
+    def _read(self, bounds: FeedBounds) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """Reads what is within the bounds, page by page."""
+        remaining, page = bounds.limit, FIRST_PAGE
+        while bounds.first <= bounds.last and (remaining is None or remaining > 0):
+            size = page if remaining is None else min(page, remaining)
+            rows = self._datastore.fetch(*self._statements.read(bounds, size))
+            yield from self._statements.items(rows, self._item_class)
+            if len(rows) < size:
+                return
+            if remaining is not None:
+                remaining -= size
+            page, position = _next_page(rows), rows[-1][0]
+            del rows  # not to hold two pages at once
+            if bounds.is_ascending:
+                bounds = bounds._replace(first=position + 1)
+            else:
+                bounds = bounds._replace(last=position - 1)
+
+
+def _next_page(rows: Sequence[Sequence[Any]]) -> int:
+    """Returns how many rows to read next, going by the size of some that were read."""
+    sample = rows[::20]
+    size = sum(len(row[4]) for row in sample if isinstance(row[4], str | bytes)) // len(sample)
+    return min(LARGEST_PAGE, max(1, PAGE_BYTES // max(1, size)))

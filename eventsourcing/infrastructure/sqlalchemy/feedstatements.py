@@ -1,0 +1,168 @@
+"""The SQL that reads the feed, compiled once for a table and a dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Dialect,
+    Integer,
+    Select,
+    Table,
+    bindparam,
+    func,
+    select,
+)
+
+from eventsourcing.exceptions import DataIntegrityError, InvalidOriginatorID, ProgrammingError
+from eventsourcing.infrastructure.feed import FeedBounds
+from eventsourcing.infrastructure.sqlalchemy.driver import Driver
+from eventsourcing.infrastructure.sqlalchemy.statements import positional
+
+__all__ = ["NO_TOPIC", "FeedStatements", "Query"]
+
+NO_TOPIC = ""
+"""The topic of a row that closes a gap (docs: explanation/feed)."""
+
+Row: TypeAlias = Sequence[Any]
+MakeItem: TypeAlias = Callable[[Row], tuple[Any, ...]]
+
+
+class Query(NamedTuple):
+    """A compiled statement: its SQL, its parameters' names in order, and the fixed values."""
+
+    sql: str
+    names: tuple[str, ...]
+    constants: dict[str, Any]
+
+    def with_values(self, **values: Any) -> tuple[str, tuple[Any, ...]]:
+        """Returns the SQL, and the parameters in their order."""
+        given = self.constants | values
+        return self.sql, tuple(map(given.__getitem__, self.names))
+
+
+class FeedStatements:
+    """Selects items from one table, in the order of the column that counts its rows.
+
+    Args:
+        table: has a column for each field of the item class.
+        fields: the item class's fields.
+        dialect, driver: of the database.
+
+    Raises:
+        ProgrammingError: the table has no such column.
+    """
+
+    def __init__(
+        self, table: Table, fields: Sequence[str], dialect: Dialect, driver: Driver
+    ) -> None:
+        self.table = table
+        self.fields = tuple(fields)
+        self.column = _feed_column(table, fields)
+        self._driver = driver
+        self._dialect = positional(dialect)
+        self._columns: list[Column[Any]] = [table.c[name] for name in fields]
+        types = [column.type.dialect_impl(self._dialect) for column in self._columns]
+        self._bind_id = types[0].bind_processor(self._dialect)
+        self._results = [
+            each.result_processor(self._dialect, driver.type_code(each)) for each in types
+        ]
+        self._selects: dict[tuple[bool, int, bool], Query] = {}
+        self.greatest = self.compile(select(func.max(self.column)))
+        self.count = self.compile(select(func.count()).where(self._is_between()))
+        self.numbers = self.compile(
+            select(self.column)
+            .where(self._is_between())
+            .order_by(self.column)
+            .limit(bindparam("limit", type_=Integer))
+        )
+
+    def read(self, bounds: FeedBounds, limit: int) -> tuple[str, tuple[Any, ...]]:
+        """Returns the SQL and parameters that select at most ``limit`` items: see :meth:`items`."""
+        topics = sorted(bounds.topics or ())
+        key = (bounds.is_ascending, len(topics), bounds.sequence_id is not None)
+        query = self._selects.get(key)
+        if query is None:
+            query = self._selects[key] = self.compile(self._select(*key))
+        bind, sequence = self._bind_id, bounds.sequence_id
+        return query.with_values(
+            first=bounds.first,
+            last=bounds.last,
+            limit=limit,
+            sequence=sequence if bind is None or sequence is None else bind(sequence),
+            **{f"topic{i}": topic for i, topic in enumerate(topics)},
+        )
+
+    def items(
+        self, rows: Sequence[Row], item_class: type[tuple[Any, ...]]
+    ) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """Yields positions and items of what :meth:`read` selected, each when it is asked for.
+
+        Raises:
+            DataIntegrityError: the id of an item's sequence cannot be read.
+        """
+        process, others = self._results[0], self._results[1:]
+        ids = None if process is None else _Ids(process)
+        new = tuple.__new__
+        has_others = any(others)
+        for position, key, *rest in rows:
+            if ids is not None:
+                try:
+                    key = ids[key]
+                except InvalidOriginatorID as error:
+                    raise DataIntegrityError(
+                        f"position {position} of the feed: {error}",
+                        originator_version=rest[0],
+                        position=position,
+                    ) from error
+            if has_others:
+                rest = [v if p is None else p(v) for p, v in zip(others, rest, strict=True)]
+            yield position, new(item_class, (key, *rest))
+
+    def compile(self, statement: Any) -> Query:
+        """Returns the statement as the driver takes it."""
+        compiled: Any = statement.compile(dialect=self._dialect)
+        return Query(str(compiled), tuple(compiled.positiontup or ()), dict(compiled.params))
+
+    def _select(self, is_ascending: bool, topics: int, is_of_sequence: bool) -> Select[Any]:
+        sequence, _, topic = self._columns[:3]
+        statement = select(self.column, *self._columns).where(self._is_between())
+        if topics:
+            names = [bindparam(f"topic{i}", type_=topic.type) for i in range(topics)]
+            statement = statement.where(topic.in_(names))
+        elif self._driver.fences_gaps:
+            statement = statement.where(topic != bindparam("none", NO_TOPIC, type_=topic.type))
+        if is_of_sequence:
+            bound = bindparam("sequence", type_=sequence.type)
+            statement = statement.where(sequence == bound)
+        order = self.column if is_ascending else self.column.desc()
+        return statement.order_by(order).limit(bindparam("limit", type_=Integer))
+
+    def _is_between(self) -> Any:
+        return self.column.between(
+            bindparam("first", type_=BigInteger), bindparam("last", type_=BigInteger)
+        )
+
+
+class _Ids(dict[Any, Any]):
+    """The ids of sequences by what is stored of them: many rows of a page have the same."""
+
+    def __init__(self, process: Callable[[Any], Any]) -> None:
+        self._process = process
+
+    def __missing__(self, stored: Any) -> Any:
+        found = self[stored] = self._process(stored)
+        return found
+
+
+def _feed_column(table: Table, fields: Sequence[str]) -> Column[Any]:
+    found = table.autoincrement_column
+    if found is None or found.name in fields[:2]:
+        raise ProgrammingError(
+            f"table {table.fullname!r} has no feed: that needs an integer primary key that the"
+            " database counts up"
+        )
+    return found
