@@ -17,7 +17,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint types docs bench format clean
+.PHONY: help demo test lint types docs faults bench format clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -38,6 +38,9 @@ types: $(DEV) ## Check types, with mypy and with pyright
 
 docs: $(DEV) ## Build the documentation into docs/_build
 	$(RUN) sphinx -W --keep-going -q -b html docs docs/_build/html
+
+faults: $(DEV) ## Break things, and look what is left; FULL=1 for the long figures
+	$(RUN) tests.faults $(if $(FULL),--full) $(FAULTSFLAGS)
 
 bench: $(BENCH) ## Measure against the bare drivers, and write docs/explanation/benchmarks.md
 	@$(RUN) benchmarks.run $(BENCHFLAGS)

@@ -36,6 +36,15 @@ class Save(NamedTuple):
     answered: int = 0
 
 
+class Movement(NamedTuple):
+    """What an event has moved on an account, and what it says that the balance is after it."""
+
+    account: str
+    position: int
+    amount: int
+    balance: int
+
+
 def anomalies(saves: Sequence[Save], stored: Sequence[Entry]) -> list[str]:
     """Return what is wrong, in words.
 
@@ -51,6 +60,38 @@ def anomalies(saves: Sequence[Save], stored: Sequence[Entry]) -> list[str]:
         *_two_winners(saves),
         *_out_of_order(saves, stored),
     ]
+
+
+def bank_anomalies(movements: Sequence[Movement]) -> list[str]:
+    """Return what is wrong with a bank whose accounts began with nothing, in words.
+
+    Every save moves from account to account, and so leaves the total as it is.
+
+    Args:
+        movements: all that are stored, in the order of the feed.
+    """
+    return [*_lost_updates(movements), *_total(movements)]
+
+
+def _lost_updates(movements: Iterable[Movement]) -> Iterator[str]:
+    balances: dict[str, int] = defaultdict(int)
+    for account, position, amount, balance in movements:
+        expected = balances[account] + amount
+        if balance != expected:
+            yield (
+                f"lost update: {account} at {position} has {balance}, where {expected} should be"
+            )
+        balances[account] = balance
+
+
+def _total(movements: Iterable[Movement]) -> Iterator[str]:
+    last = {movement.account: movement.balance for movement in movements}
+    for what, total in (
+        ("movements", sum(movement.amount for movement in movements)),
+        ("balances", sum(last.values())),
+    ):
+        if total != 0:
+            yield f"the {what} add up to {total}, where 0 should be"
 
 
 def _lost_or_undone(saves: Iterable[Save], stored: Iterable[Entry]) -> Iterator[str]:

@@ -1,0 +1,116 @@
+"""Clients are killed at random instants, and at failpoints around INSERT and COMMIT."""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+from tests.backends import Backend
+from tests.faults.client import Orders, start
+from tests.faults.failpoints import Failpoint
+from tests.faults.history import audit, read_logs, read_rows, wait_until_alone
+from tests.faults.scenario import Case, Outcome, Scenario
+from tests.faults.stores import SQL, opened
+
+CLIENTS = 4  # at once
+THREADS = 4
+STREAMS = 6
+LONGEST_LIFE = 0.15  # seconds of traffic until a random instant is sure to have come
+PATIENCE = 2.0  # seconds until a client is killed that has not come to its failpoint
+
+
+def run(case: Case) -> Outcome:
+    """Kill clients that save as they should."""
+    return _run(case, "right")
+
+
+def control(case: Case) -> Outcome:
+    """Kill clients that commit each event by itself."""
+    return _run(case, "row by row")
+
+
+def _run(case: Case, application: str) -> Outcome:
+    chance = random.Random(case.seed)
+    anomalies: list[str] = []
+    answers: Counter[str] = Counter()
+    kills = last = 0
+    with opened(case) as backend:
+        while kills < case.count:
+            logs = _kill_some(_batch(case, backend, chance, kills, application), chance)
+            kills += len(logs)
+            wait_until_alone(backend)
+            logged, rows = read_logs(logs), read_rows(backend, last)
+            anomalies += audit(logged, rows)
+            last = rows.last
+            answers.update(save.answer for save in logged.saves)
+            for log in logs:
+                log.unlink(missing_ok=True)
+    figures = {f"{answer} saves": f"{answers[answer]:,}" for answer in ("ok", "fail", "unknown")}
+    return Outcome(kills, anomalies, figures)
+
+
+def _batch(
+    case: Case, backend: Backend, chance: random.Random, kills: int, application: str
+) -> Iterator[Orders]:
+    """Yield the orders of clients that compete for accounts which nobody else has."""
+    streams = tuple(f"{kills}-{n}" for n in range(STREAMS))
+    settings: dict[str, Any] = {"group_commit": True}
+    for client in range(CLIENTS):
+        failpoint = _failpoint(case.backend, chance) if client % 2 else None
+        yield Orders(
+            uri=str(backend.uri),
+            log=str(case.directory / f"{kills}-{client}.log"),
+            seed=f"{case.seed}-{kills}-{client}",
+            streams=streams,
+            threads=THREADS,
+            settings=settings,
+            has_transactions=failpoint is not None and failpoint.text == "COMMIT",
+            failpoint=failpoint,
+            application=application,
+        )
+
+
+def _failpoint(backend: str, chance: random.Random) -> Failpoint:
+    return Failpoint(
+        # an INSERT by itself commits itself, and so do all of PostgreSQL
+        text=chance.choice(("INSERT", "INSERT" if backend == "postgresql" else "COMMIT")),
+        when=chance.choice(("before", "during", "after")),
+        nth=chance.randint(1, 12),
+        delay=chance.uniform(0, 0.002),
+    )
+
+
+def _kill_some(batch: Iterator[Orders], chance: random.Random) -> Sequence[Path]:
+    """Start clients, see to it that all are killed, and return their logs."""
+    clients = [(orders, start(orders)) for orders in batch]
+    deadline = time.monotonic() + PATIENCE
+    for orders, process in clients:
+        if orders.failpoint is None:
+            while not Path(orders.log).exists() and process.is_alive():
+                time.sleep(0.002)
+            time.sleep(chance.uniform(0, LONGEST_LIFE))  # and so the next one lives longer
+            process.kill()
+    for _, process in clients:
+        wait([process.sentinel], deadline - time.monotonic())
+        process.kill()
+        process.join()
+    return [Path(orders.log) for orders, _ in clients]
+
+
+SCENARIOS = (
+    Scenario(
+        name="client-killed",
+        title="client killed at random instants and around INSERT and COMMIT, threads and"
+        " processes, group commit on",
+        unit="kills",
+        backends=SQL,
+        short=100,
+        long=3_000,
+        run=run,
+        control=control,
+        control_count=20,
+    ),
+)
