@@ -72,6 +72,15 @@ def mariadbd() -> Program:
     return Program(next(_candidates("mariadbd", places, root)), root)
 
 
+def galera_library() -> Path:
+    """Return the library by which MariaDB servers form a Galera cluster."""
+    places = ["usr/lib", "usr/lib/galera", "usr/lib64/galera-4", "usr/lib/*/galera"]
+    for path in _candidates("libgalera_smm.so", places, Path("/")):
+        return path
+    root = unpacked("galera-4", "galera-4")
+    return next(_candidates("libgalera_smm.so", places, root))
+
+
 def _candidates(name: str, places: Sequence[str], root: Path) -> Iterator[Path]:
     if root == Path("/") and (found := shutil.which(name)):
         yield Path(found).resolve()

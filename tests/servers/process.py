@@ -54,7 +54,7 @@ class Server(ABC):
         self.account = server_account()
         self.directory = Path(tempfile.mkdtemp(prefix="eventsourcing-test-"))
         self.data = self.directory / "data"
-        self.port = _free_port()
+        self.port = free_port()
         self.pid: int | None = None
         self._small_disk = small_disk
         self._guard: subprocess.Popen[bytes] | None = None
@@ -210,7 +210,7 @@ class Server(ABC):
         return ServerFailed(f"{type(self).__name__}: {what}\n{log}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Return a loopback port that nobody listens on.
 
     It is below the range from which the system takes clients' ports: while a server is down, a
