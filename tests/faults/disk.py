@@ -8,7 +8,7 @@ of a disk ("powersafe overwrite").
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -16,6 +16,7 @@ from tests.faults.recording import (
     Create,
     Delete,
     Mark,
+    Open,
     Operation,
     Sync,
     SyncDirectory,
@@ -39,11 +40,16 @@ _Entry: TypeAlias = Create | Delete
 
 
 class Disk:
-    """What is on the disk, from the operations on it."""
+    """What is on the disk, from the operations on it.
 
-    def __init__(self) -> None:
-        self._files: dict[int, _File] = {}
-        self._entries: dict[str, int] = {}
+    Args:
+        files: what is there in the beginning and lasts, by paths.
+    """
+
+    def __init__(self, files: Mapping[str, bytes] | None = None) -> None:
+        given = files or {}
+        self._files = {-n: _File(bytearray(data)) for n, data in enumerate(given.values(), 1)}
+        self._entries = {path: -n for n, path in enumerate(given, 1)}
         self._entries_since: list[_Entry] = []
 
     def do(self, operation: Operation) -> None:
@@ -52,6 +58,8 @@ class Disk:
             case Create():
                 self._files[operation.file] = _File()
                 self._entries_since.append(operation)
+            case Open():
+                self._files[operation.file] = self._files[self._entries[operation.path]]
             case Delete():
                 self._entries_since.append(operation)
             case Write() | Truncate():

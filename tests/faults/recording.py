@@ -18,6 +18,7 @@ __all__ = [
     "Create",
     "Delete",
     "Mark",
+    "Open",
     "Operation",
     "Recording",
     "Sync",
@@ -30,6 +31,13 @@ __all__ = [
 
 class Create(NamedTuple):
     """A file that did not exist is opened. A file that is deleted and created is another one."""
+
+    path: str
+    file: int
+
+
+class Open(NamedTuple):
+    """A file that was there before the recording began is opened for the first time."""
 
     path: str
     file: int
@@ -72,7 +80,7 @@ class Mark(NamedTuple):
     note: object
 
 
-Operation: TypeAlias = Create | Write | Truncate | Sync | SyncDirectory | Delete | Mark
+Operation: TypeAlias = Create | Open | Write | Truncate | Sync | SyncDirectory | Delete | Mark
 
 
 class Recording:
@@ -196,11 +204,14 @@ class _RecordingVfs:
         code = int(self._open_file(ctypes.addressof(self._base.contents), name, file, flags, out))
         if code or path is None or flags & _OPEN_DELETEONCLOSE:
             return code
-        if is_new or path not in self._known:
+        if is_new:
             number = self._known[path] = next(self._numbers)
             self._log(Create(path, number))
             if flags & _OPEN_CREATE and flags & _OPEN_NEEDS_DIRECTORY:
                 self._unsynced_entries.add(number)
+        elif path not in self._known:
+            self._known[path] = next(self._numbers)
+            self._log(Open(path, self._known[path]))
         self._files[file] = self._known[path]
         methods = ctypes.cast(file, ctypes.POINTER(_Pointer))
         if original := methods[0]:

@@ -10,6 +10,7 @@ from tests.faults.recording import (
     Create,
     Delete,
     Mark,
+    Open,
     Operation,
     Sync,
     SyncDirectory,
@@ -66,6 +67,13 @@ def test_a_file_may_be_gone_if_only_the_file_was_synced() -> None:
 def test_a_deleted_file_may_come_back_until_the_directory_is_synced() -> None:
     assert left(*NEW, Delete("f")) == {(), (("f", b""),)}
     assert left(*NEW, Delete("f"), SyncDirectory()) == {()}
+
+
+def test_what_was_there_before_is_left_unless_it_is_written_to() -> None:
+    disk = Disk({"a": b"old", "b": b"old"})
+    for operation in (Open("b", 0), Write(0, 0, b"new"), Sync(0)):
+        disk.do(operation)
+    assert disk.after_power_loss(random.Random(0)) == {"a": b"old", "b": b"new"}
 
 
 def record(path: Path, synchronous: str) -> list[Operation]:
