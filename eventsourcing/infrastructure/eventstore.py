@@ -154,6 +154,8 @@ class EventStore:
             stored, versions = self._stored(items)
             missing = [item for item in items if not self._same(stored.get(item[:2]), item)]
             rival = next((item for item in missing if item[:2] in stored), None)
+            if not missing:
+                self.record_manager.confirm()
             if rival is None and len(missing) < len(items):
                 return missing
             refused = rival or items[0]

@@ -98,6 +98,14 @@ class RecordManager(ABC):
             ProgrammingError: nothing numbers all items of this store.
         """
 
+    def confirm(self) -> None:  # noqa: B027
+        """Returns once all that can be seen in the store is as safe as what :meth:`record` has
+        stored. Where a commit waits for a standby, others may see it before that.
+
+        Raises:
+            PersistenceError: as the tree in :mod:`eventsourcing.exceptions` says.
+        """
+
     def when_committed(
         self, callback: Callable[[], None], or_else: Callable[[], None] | None = None
     ) -> None:

@@ -248,6 +248,8 @@ class OwnEngine:
         try:
             result = work(cursor)
             cursor.close()
+            if self._driver.doubtful:
+                self._driver.check_commit(connection)
             return result
         except BaseException as error:
             is_clean = False

@@ -235,6 +235,11 @@ class SQLAlchemyDatastore:
                 error, OutcomeUnknown if is_lost and self.can_repeat else None
             )
 
+    def confirm(self) -> None:
+        """See :meth:`RecordManager.confirm`."""
+        if self.driver.confirmation is not None:
+            self.fetch(self.driver.confirmation, ())
+
     def violated_key(self, conflict: SequencedItemConflict) -> str | frozenset[str] | None:
         """Returns the name or the columns of the key that was violated, if known."""
         cause = conflict.__cause__

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import Column, Dialect, Engine, Insert, Table, column, insert
@@ -40,6 +40,9 @@ class Driver:
             statement, rather than a row for each execution.
         takes_turns: whether a fork has to wait until no thread is in the driver.
         commits_groups: whether group commit is on by default.
+        confirmation: SQL whose commit waits until earlier ones are as safe as those that were
+            waited for; None where nobody sees a commit before it is.
+        doubtful: connections with a commit for which the server has not waited to the end.
         lanes, shares_lock_timeouts: see :class:`GroupCommit`.
         fences_gaps: whether a reader of the feed closes gaps with rows, so that a saver may find
             its number taken.
@@ -56,6 +59,8 @@ class Driver:
     lanes: ClassVar[int] = 1
     shares_lock_timeouts: ClassVar[bool] = False
     fences_gaps: ClassVar[bool] = False
+    confirmation: ClassVar[str | None] = None
+    doubtful: Collection[int] = ()
     batches: bool = True
 
     def insert_one(self, table: Table, columns: Sequence[Column[Any]]) -> Insert:
@@ -138,6 +143,13 @@ class Driver:
     def gap_rule(self, statements: FeedStatements, datastore: SQLAlchemyDatastore) -> GapRule:
         """Returns what is to be known about gaps in the feed of a table."""
         return GapRule(statements, datastore)
+
+    def check_commit(self, connection: Any) -> None:
+        """Refuses to take a commit for granted that the server has not waited for.
+
+        Raises:
+            OutcomeUnknown: the last commit over this connection is one.
+        """
 
     def forget(self, engine: Engine) -> None:
         """Forgets what was learnt of the server, which may come back with other settings."""

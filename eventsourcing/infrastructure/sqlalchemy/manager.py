@@ -108,6 +108,10 @@ class SQLAlchemyRecordManager(RecordManager):
         """See :meth:`RecordManager.feed`."""
         return SQLAlchemyFeed(self.datastore.beside(), self.table, self.item_class)
 
+    def confirm(self) -> None:
+        """See :meth:`RecordManager.confirm`. In a caller's transaction, its commit waits."""
+        self.datastore.confirm()
+
     def when_committed(
         self, callback: Callable[[], None], or_else: Callable[[], None] | None = None
     ) -> None:

@@ -34,6 +34,7 @@ from eventsourcing.exceptions import (
     DatabaseUnavailable,
     DiskFull,
     LockTimeout,
+    OutcomeUnknown,
     PersistenceError,
     ReadOnlyDatabase,
     SequencedItemConflict,
@@ -114,6 +115,11 @@ class PostgreSQLDriver(Driver):
     commits_groups = True
     lanes = 2
     shares_lock_timeouts = True  # for a group soon gives up the lock on a row
+    # The least that a transaction can write, so that its commit waits for standbys.
+    confirmation = "SELECT pg_logical_emit_message(true, 'eventsourcing', '')"
+
+    def __init__(self) -> None:
+        self.doubtful: set[int] = set()
 
     # PostgreSQL numbers rows when it computes the target list. The filter is evaluated before
     # it, and so assigns the transaction's id before the transaction takes its first number from
@@ -193,6 +199,26 @@ class PostgreSQLDriver(Driver):
             given = url.query.get("options") or os.environ.get("PGOPTIONS", "")
             args["options"] = f"-c lock_timeout={milliseconds} {given}".strip()
         return args
+
+    def on_connect(self, connection: Any, settings: SQLAlchemySettings) -> None:
+        """See :class:`Driver`. A commit whose wait for a standby is cancelled is acknowledged all
+        the same: the server only warns.
+        """
+        if not hasattr(connection, "add_notice_handler"):
+            return  # it is not psycopg 3's
+        number, doubtful = id(connection), self.doubtful
+
+        def notice(diagnostics: Any) -> None:
+            if diagnostics.source_function == "SyncRepWaitForLSN":
+                doubtful.add(number)
+
+        connection.add_notice_handler(notice)
+
+    def check_commit(self, connection: Any) -> None:
+        """See :class:`Driver`."""
+        if id(connection) in self.doubtful:
+            self.doubtful.discard(id(connection))
+            raise OutcomeUnknown("the server was told to wait no longer for a standby")
 
     def is_autocommit(self, connection: Any) -> bool:
         """See :class:`Driver`."""
