@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -234,6 +235,40 @@ class SQLAlchemyDatastore:
             self._translate.raise_for(
                 error, OutcomeUnknown if is_lost and self.can_repeat else None
             )
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Gives a connection to read on.
+
+        Raises:
+            PersistenceError: of the class that fits.
+        """
+        self._check_open()
+        try:
+            with self._connections.reading() as connection:
+                yield connection
+        except Exception as error:
+            self._translate.raise_for(error)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """Gives a connection in a transaction, which is committed at the end, or rolled back.
+
+        Raises:
+            PersistenceError: of the class that fits.
+        """
+        self._check_open()
+        try:
+            with self._connections.ddl() as connection:
+                yield connection
+        except Exception as error:
+            self._translate.raise_for(error)
+
+    def class_of(self, error: BaseException) -> type[PersistenceError] | None:
+        """Returns the class that stands for an error of the database; None for what is none."""
+        return (
+            type(error) if isinstance(error, PersistenceError) else self._translate.class_of(error)
+        )
 
     def confirm(self) -> None:
         """See :meth:`RecordManager.confirm`."""
