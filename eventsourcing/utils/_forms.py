@@ -34,6 +34,7 @@ from eventsourcing.utils._general import (
 )
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+_DAY = dt.timedelta(days=1)
 
 # -- scalars: a payload that needs no encoding of its own ----------------------------------
 
@@ -133,6 +134,8 @@ def _dateutil_encoders() -> dict[type, Encoder]:
 
 
 def _write_total(offset: dt.timedelta) -> int:
+    if abs(offset) >= _DAY:  # a moment in such a zone can be neither compared nor hashed
+        raise EncodeError("a dateutil tzoffset of a day or more cannot be stored")
     return offset // dt.timedelta(seconds=1)
 
 
@@ -159,7 +162,9 @@ def _decode_dateutil(data: Any) -> Any:
         name, seconds = arguments
         if name is not None:
             typed(name, str)
-        return tz.tzoffset(name, dt.timedelta(seconds=typed(seconds, int)))
+        offset = dt.timedelta(seconds=typed(seconds, int))
+        _write_total(offset)
+        return tz.tzoffset(name, offset)
     (key,) = arguments
     # gettz() would also open any file that is named by a path.
     zone = tz.gettz(key) if kind == "tzfile" and _ZONE_KEY.fullmatch(key) else None
@@ -218,12 +223,18 @@ ENCODERS |= {
 }
 
 
-def _pair(tag: str, parts: Callable[[Any], tuple[Any, Any]], make: Callable[..., Any]) -> Encoder:
-    DECODERS[tag] = lambda data: make(*decode_all(row(data, 2)))
+def _pair(
+    tag: str, kind: type, parts: Callable[[Any], tuple[Any, Any]], make: Callable[..., Any]
+) -> Encoder:
+    def decode(data: Any) -> Any:
+        # Of nothing else: Fraction("1e999999999", None) would take all memory there is.
+        return make(*(typed(part, kind) for part in decode_all(row(data, 2))))
+
+    DECODERS[tag] = decode
     return lambda value, room: {tag: encode_all(parts(value), room)}
 
 
-ENCODERS[complex] = _pair("$complex", lambda v: (v.real, v.imag), complex)
-ENCODERS[Fraction] = _pair("$fraction", lambda v: (v.numerator, v.denominator), Fraction)
+ENCODERS[complex] = _pair("$complex", float, lambda v: (v.real, v.imag), complex)
+ENCODERS[Fraction] = _pair("$fraction", int, lambda v: (v.numerator, v.denominator), Fraction)
 
 BUILT_IN = frozenset(ENCODERS)

@@ -149,12 +149,11 @@ def _compile_union(annotation: Any, origin: Any, args: Any, compiled: Compile) -
 
 def _compile_literal(annotation: Any, origin: Any, args: Any, compiled: Compile) -> TypeSpec:
     allowed = frozenset((type(arg), arg) for arg in args)
+    kinds = frozenset(map(type, args))
 
     def check(value: Any) -> bool:
-        try:
-            return (type(value), value) in allowed
-        except TypeError:  # not hashable
-            return False
+        # By the class first: what another value's hash or comparison runs may raise anything.
+        return type(value) in kinds and (type(value), value) in allowed
 
     spec = TypeSpec(name_of(annotation), check, immutable=True)
     if {type(arg) for arg in args} not in ({str}, {int}) or not decodable(annotation):

@@ -87,6 +87,8 @@ class TopicRegistry(Generic[T]):
             found: object = importlib.import_module(module)
             for name in qualname.split("."):
                 found = getattr(found, name)
+                if not isinstance(found, type):  # nor is it walked through
+                    break
         except Exception as error:
             raise TopicResolutionError(
                 f"topic {topic!r} cannot be imported: {error!r}", topic=topic

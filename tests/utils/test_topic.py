@@ -1,9 +1,11 @@
 """A topic names one class."""
 
+from json.decoder import JSONDecoder
+
 import pytest
 
 from eventsourcing.domain.model.aggregate import AggregateRoot
-from eventsourcing.exceptions import ProgrammingError
+from eventsourcing.exceptions import ProgrammingError, TopicResolutionError
 from eventsourcing.utils.topic import TopicRegistry
 
 
@@ -40,6 +42,18 @@ def test_a_class_that_is_defined_again_takes_the_place_of_the_earlier_one(
     registry.register(again)
 
     assert registry.resolve("taken") is again
+
+
+@pytest.mark.parametrize(
+    "topic", ["json#decoder.JSONDecoder", "json.decoder#JSONDecoder.mro.__self__"]
+)
+def test_a_class_has_no_further_topics_through_what_is_no_class(
+    registry: TopicRegistry[object], topic: str
+) -> None:
+    with pytest.raises(TopicResolutionError, match="not a thing class"):
+        registry.resolve(topic, ["json"])
+
+    assert registry.resolve("json.decoder#JSONDecoder", ["json"]) is JSONDecoder
 
 
 def test_two_aggregate_classes_cannot_have_one_topic() -> None:

@@ -229,6 +229,11 @@ class TestRefused:
         with pytest.raises(EncodeError, match="by its key"):
             encode_value(tz.tzfile(str(path)))
 
+    @pytest.mark.parametrize("seconds", [86400, -86400])
+    def test_an_offset_of_a_day(self, seconds: int) -> None:
+        with pytest.raises(EncodeError, match="a day or more"):
+            encode_value(tz.tzoffset(None, seconds))
+
     def test_a_flag_with_bits_that_have_no_names(self) -> None:
         class Kept(enum.Flag, boundary=enum.KEEP):
             A = 1
@@ -300,6 +305,8 @@ class TestDamage:
             {"$dateutil": ["tzfile", "../../../etc/passwd"]},
             {"$dateutil": ["tzoffset", 1, 1]},
             {"$dateutil": ["tzoffset", None, 10**30]},
+            {"$dateutil": ["tzoffset", None, 86400]},
+            {"$dateutil": ["tzoffset", None, -86400]},
             {"$bytes": "A"},
             {"$bytes": "AB=="},
             {"$bytearray": 1},
@@ -312,7 +319,11 @@ class TestDamage:
             {"$dict": [[[], 1]]},
             {"$dict": {"a": 1}},
             {"$complex": [1, "x"]},
+            {"$complex": [1, 2]},
+            {"$complex": ["1e3", None]},
             {"$fraction": [1, 0]},
+            {"$fraction": ["1/2", None]},
+            {"$fraction": [{"$decimal": "1E+999999999"}, None]},  # all memory there is
             {"$enum": ["tests.utils.strategies#Colour", "GOLD"]},
             {"$enum": ["tests.utils.strategies#Colour", ["RED"]]},
             {"$enum": ["tests.utils.strategies#Rights", ["READ", "FLY"]]},

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
+from dateutil import tz
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -29,6 +30,7 @@ from tests.utils.strategies import (
 )
 
 T = TypeVar("T")
+NO_HASH = dt.datetime(2026, 1, 1, tzinfo=tz.tzoffset(None, 86400))  # raises ValueError
 Sku = NewType("Sku", str)
 
 
@@ -66,7 +68,7 @@ def by_annotation(value: Any) -> str | None:
         (object, [None, object()], []),
         (Optional[int], [None, 1], ["a"]),  # noqa: UP045
         (int | str, [1, "a"], [None, 1.5]),
-        (Literal["a", 1], ["a", 1], ["b", True, 1.0, []]),
+        (Literal["a", 1], ["a", 1], ["b", True, 1.0, [], NO_HASH]),
         (Sku, ["a"], [1]),
         (Annotated[int, {"not": "hashable"}], [1], ["a"]),
         (list[Annotated[int, {}]], [[1]], [["a"]]),
