@@ -23,9 +23,9 @@ from eventsourcing.exceptions import ConcurrencyError, EventSourcingError
 from eventsourcing.infrastructure.eventstore import EventStore
 from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemySettings
 from tests.contracts.eventstore import happened
-from tests.contracts.model import Happened
 from tests.faults.disk import Disk
 from tests.faults.recording import Mark, Operation, Recording, recording
+from tests.faults.saving import entries_of
 from tests.faults.scenario import Case, Outcome, Scenario
 from tests.races.checker import Answer, Entry, Save, anomalies
 
@@ -136,15 +136,8 @@ def _write(store: EventStore, record: Recording, number: int, seed: bytes) -> li
             own += sum(event.originator_id != "shared" for event in events)
             shared += events[-1].originator_id == "shared"
         record.mark((number, n, "answer"))
-        log.append(Save(_entries(events), answer, number, n))
+        log.append(Save(entries_of(events), answer, number, n))
     return log
-
-
-def _entries(events: Sequence[Happened]) -> tuple[Entry, ...]:
-    return tuple(
-        Entry(event.context.event_id, str(event.originator_id), event.originator_version)
-        for event in events
-    )
 
 
 def _placed(record: Recording, saves: Sequence[Save]) -> list[Save]:

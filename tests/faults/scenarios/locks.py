@@ -1,0 +1,179 @@
+"""Another program holds a lock for too long."""
+
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from functools import partial
+from typing import NamedTuple
+
+from eventsourcing.exceptions import LockTimeout
+from eventsourcing.infrastructure.eventstore import EventStore
+from tests.backends import Backend
+from tests.contracts.eventstore import event_store, happened
+from tests.contracts.model import Happened
+from tests.contracts.places import SQLAlchemyPlace
+from tests.faults.history import read_rows
+from tests.faults.saving import entries_of
+from tests.faults.scenario import Case, Outcome, Scenario
+from tests.faults.stores import SQL, opened
+from tests.races.checker import Answer, Save, anomalies
+
+__all__ = ["SCENARIOS"]
+
+SAVERS = 8  # at once
+LOCK_TIMEOUT = 5.0  # seconds
+ALLOWED = 1.2  # times the time-out
+LATEST = 0.5  # seconds by which a saver may come later than others
+RELEASED = 1.5  # times the time-out: when the lock is free again, for those without a time-out
+INSERT = (
+    "INSERT INTO stored_events (originator_id, originator_version, topic, state, event_id)"
+    " VALUES ('{}', 0, '', '{{}}', '{}')"
+)
+
+
+class Attempt(NamedTuple):
+    """What came of a save, and after how many seconds."""
+
+    save: Save
+    error: Exception | None
+    seconds: float
+
+
+def hold(case: Case, lock_timeout: float = LOCK_TIMEOUT) -> Outcome:
+    """Have ``case.count`` saves wait for a lock that is not let go in time."""
+    chance = random.Random(case.seed)
+    saves: list[Save] = []
+    found: list[str] = []
+    longest = 0.0
+    with opened(case) as backend:
+        place = SQLAlchemyPlace(str(backend.uri), setup_table=False)
+        with closing(event_store(place, lock_timeout=lock_timeout)) as store:
+            for turn in range(-(-case.count // SAVERS)):
+                first, second = _round(backend, store, turn, chance)
+                saves += [attempt.save for attempt in first + second]
+                found += [what for attempt in first for what in _refused_in_time(attempt)]
+                found += [f"not saved afterwards: {a.error!r}" for a in second if a.error]
+                longest = max(longest, *(attempt.seconds for attempt in first))
+        rows = read_rows(backend)
+    found += anomalies(_last_answers(saves), rows.entries)
+    figures = {"time-out": f"{LOCK_TIMEOUT:.1f} s", "longest wait": f"{longest:.2f} s"}
+    return Outcome(-(-case.count // SAVERS) * SAVERS, found, figures)
+
+
+def _refused_in_time(attempt: Attempt) -> Iterator[str]:
+    if type(attempt.error) is not LockTimeout:
+        yield f"{attempt.error!r} instead of LockTimeout, after {attempt.seconds:.2f} s"
+    if attempt.seconds > LOCK_TIMEOUT * ALLOWED:
+        yield f"answered after {attempt.seconds:.2f} s"
+
+
+def _round(
+    backend: Backend, store: EventStore, turn: int, chance: random.Random
+) -> tuple[list[Attempt], list[Attempt]]:
+    """Return what came of saves while the lock is held, and of the same ones afterwards."""
+    batches = [
+        [happened(f"{turn}-{n}", i) for i in range(chance.choice((1, 3)))] for n in range(SAVERS)
+    ]
+    delays = [chance.uniform(0, LATEST) for _ in batches]
+    with ThreadPoolExecutor(SAVERS) as threads, _held(backend, turn) as release:
+        patience = threading.Timer(LOCK_TIMEOUT * RELEASED, release)
+        patience.start()
+        first = list(threads.map(partial(_attempt, store), batches, delays))
+        patience.cancel()
+        release()
+        second = list(threads.map(partial(_attempt, store), batches, [0.0] * SAVERS))
+    return first, second
+
+
+def _attempt(store: EventStore, events: Sequence[Happened], delay: float) -> Attempt:
+    time.sleep(delay)
+    error: Exception | None = None
+    answer: Answer = "ok"
+    began = time.monotonic()
+    try:
+        store.store(events)
+    except Exception as caught:
+        answer, error = "fail", caught
+    seconds = time.monotonic() - began
+    return Attempt(Save(entries_of(events), answer), error, seconds)
+
+
+def _last_answers(saves: Sequence[Save]) -> list[Save]:
+    """Return one save for each set of events, with its last answer."""
+    return list({save.events: save for save in saves}.values())
+
+
+@contextmanager
+def _held(backend: Backend, turn: int) -> Iterator[Callable[[], None]]:
+    """Have somebody else hold what all savers need, and give a function that lets go of it."""
+    if backend.name == "sqlite":
+        with _holding_program(backend) as release:
+            yield release
+        return
+    with closing(backend.connect()) as connection, closing(connection.cursor()) as cursor:
+        for n in range(SAVERS):
+            cursor.execute(INSERT.format(f"{turn}-{n}", n))
+        yield _once(connection.rollback)
+
+
+HOLD = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.readline()
+connection.execute("ROLLBACK")
+print("free", flush=True)
+"""
+
+
+@contextmanager
+def _holding_program(backend: Backend) -> Iterator[Callable[[], None]]:
+    path = str(backend.connect_arguments["database"])
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as program:
+        assert program.stdin
+        assert program.stdout
+        assert program.stdout.readline() == b"held\n"
+        requests, answers = program.stdin, program.stdout
+
+        def let_go() -> None:
+            requests.write(b"\n")
+            requests.flush()
+            assert answers.readline() == b"free\n"
+
+        release = _once(let_go)
+        yield release
+        release()
+
+
+def _once(function: Callable[[], object]) -> Callable[[], None]:
+    """Return a function that several threads may call, the first of them to any effect."""
+    lock = threading.Lock()
+
+    def call() -> None:
+        if lock.acquire(blocking=False):
+            function()
+
+    return call
+
+
+SCENARIOS = (
+    Scenario(
+        name="lock-held",
+        title="another program holds a lock for too long: a LockTimeout, within the time-out + 20%",
+        unit="saves",
+        backends=SQL,
+        short=16,
+        long=800,
+        run=hold,
+        control=partial(hold, lock_timeout=60.0),
+        control_count=8,
+    ),
+)
