@@ -26,6 +26,7 @@ from eventsourcing.infrastructure.sqlalchemy.projectiontables import (
     checkpoints,
     metadata,
 )
+from eventsourcing.infrastructure.sqlalchemy.silence import limited_silence
 
 __all__ = [
     "Checkpoint",
@@ -233,11 +234,11 @@ class ProjectionStore:
             PersistenceError: of the class that fits.
         """
         with self.datastore.transaction() as connection:
-            if seconds is not None and self.datastore.dialect.name == "postgresql":
-                connection.exec_driver_sql(
-                    f"SET LOCAL idle_in_transaction_session_timeout = {round(seconds * 1000)}"
-                )
-            yield connection
+            if seconds is None:
+                yield connection
+                return
+            with limited_silence(connection, seconds):
+                yield connection
 
     def is_passing(self, error: BaseException) -> bool:
         """Whether the error is the database's matter, and will be over some time."""
