@@ -19,6 +19,7 @@ The tree::
     ├── AggregateTypeError (TypeError)      the stream is of another class
     ├── ConcurrencyError                    somebody else took the position first
     ├── SubscriberError                     stored, but subscribers failed afterwards
+    ├── ProjectionBehind (TimeoutError)     a projection has not come so far in time
     ├── EncodeError (ValueError)            a value that cannot be stored
     ├── DecodeError (ValueError)            a text that is not a stored state
     ├── DataIntegrityError                  a stored row that cannot be what was written
@@ -68,6 +69,7 @@ __all__ = [
     "OutcomeUnknown",
     "PersistenceError",
     "ProgrammingError",
+    "ProjectionBehind",
     "ReadOnlyDatabase",
     "RepositoryKeyError",
     "SequencedItemConflict",
@@ -199,6 +201,18 @@ class SubscriberError(EventSourcingError):
     def __init__(self, message: str, errors: Sequence[Exception] = ()) -> None:
         super().__init__(message)
         self.errors = tuple(errors)
+
+
+class ProjectionBehind(EventSourcingError, TimeoutError):
+    """A projection has not come to a position of the feed in the time that was given.
+
+    Attributes:
+        position: where it was then.
+    """
+
+    def __init__(self, message: str, *, position: int = 0) -> None:
+        super().__init__(message)
+        self.position = position
 
 
 # -- stored form -------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic, sleep
 from typing import Any
 from uuid import UUID
 
@@ -9,12 +10,21 @@ from eventsourcing.application.projections.definition import BaseProjection
 from eventsourcing.application.projections.pages import traceback_of
 from eventsourcing.application.projections.stores import store_of
 from eventsourcing.application.simple import SimpleApplication
-from eventsourcing.exceptions import DataIntegrityError, EventSourcingError
+from eventsourcing.domain.model.aggregate import AggregateRoot
+from eventsourcing.exceptions import DataIntegrityError, EventSourcingError, ProjectionBehind
 from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemyDatastore
 from eventsourcing.infrastructure.sqlalchemy.deadletters import DeadLetter, DeadLetters
-from eventsourcing.infrastructure.sqlalchemy.projectionstore import Checkpoint, ProjectionSession
+from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
+from eventsourcing.infrastructure.sqlalchemy.projectionstore import (
+    Checkpoint,
+    ProjectionSession,
+    last_position,
+)
+from eventsourcing.infrastructure.sqlalchemy.projectionviews import drop_version, go_live
 
 __all__ = ["ProjectionControl"]
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.002, 0.1  # seconds between two looks at the checkpoints
 
 
 class ProjectionControl:
@@ -44,6 +54,67 @@ class ProjectionControl:
     def checkpoints(self) -> list[Checkpoint]:
         """Returns how far each shard has come, and who works on it, by shard."""
         return self._store.checkpoints()
+
+    def all_versions(self) -> list[Checkpoint]:
+        """Returns the same of all versions of the projection, by version and shard."""
+        return self._store.all_checkpoints()
+
+    def position(self) -> int:
+        """Returns up to where, inclusive, each event has taken effect, or is set aside."""
+        return min(each.position for each in self.checkpoints())
+
+    def end(self) -> int:
+        """Returns up to where, inclusive, the feed can be read now."""
+        return self._application.notification_log.high_water_mark().position
+
+    def lag(self) -> int:
+        """Returns by how many positions of the feed the projection is behind; 0 if it is not."""
+        return max(0, self.end() - self.position())
+
+    def wait(self, position: int, timeout: float = 10.0) -> None:
+        """Waits until the projection has come to a position of the feed.
+
+        Args:
+            timeout: seconds to wait at most.
+
+        Raises:
+            ProjectionBehind: it has not come so far in that time.
+        """
+        until, pause = monotonic() + timeout, FIRST_PAUSE
+        while (reached := self.position()) < position:
+            if monotonic() >= until:
+                raise ProjectionBehind(
+                    f"the projection {self._store.name!r} is at position {reached} of the feed, and"
+                    f" has not come to {position} in {timeout} seconds",
+                    position=reached,
+                )
+            sleep(pause)
+            pause = min(LONGEST_PAUSE, 2 * pause)
+
+    def wait_for(self, *aggregates: AggregateRoot, timeout: float = 10.0) -> None:
+        """Waits until readers can see what was saved of the aggregates: all of their events that
+        are stored now.
+
+        Raises:
+            ProjectionBehind: they cannot in that time, in seconds.
+        """
+        manager = self._application.event_store.record_manager
+        if isinstance(manager, SQLAlchemyRecordManager):
+            self.wait(last_position(manager, [each.id for each in aggregates]), timeout)
+
+    def go_live(self) -> None:
+        """Shows readers this version from now on, in the views of the projection: in one
+        transaction, but on MariaDB and MySQL, where each view is replaced by itself.
+        """
+        go_live(self._store, getattr(self._projection, "views", {}))
+
+    def drop(self) -> None:
+        """Drops a version that is not live: its tables, its checkpoints and its dead letters.
+
+        Raises:
+            ProgrammingError: it is live.
+        """
+        drop_version(self._store, tuple(getattr(self._projection, "tables", ())))
 
     def pause(self) -> None:
         """Lets no runner begin another page, until :meth:`resume` is called."""

@@ -24,6 +24,7 @@ from eventsourcing.exceptions import PersistenceError, ProgrammingError
 from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemyDatastore
 from eventsourcing.infrastructure.sqlalchemy.leases import Leases
 from eventsourcing.infrastructure.sqlalchemy.projectionstore import Lease, LeaseLost
+from eventsourcing.infrastructure.sqlalchemy.projectionviews import setup_views
 
 __all__ = ["ProjectionRunner"]
 
@@ -78,6 +79,7 @@ class ProjectionRunner:
         self._store = store_of(application, type(projection), datastore)
         if setup_tables:
             self._store.setup(getattr(projection, "tables", ()))
+            setup_views(self._store, getattr(projection, "views", {}))
         self._reader = PageReader(application.notification_log, projection)
         self._writer = PageWriter(self._store, projection, lease_seconds)
         self._leases = Leases(self._store, self.name, lease_seconds)
