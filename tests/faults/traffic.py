@@ -33,7 +33,7 @@ class Traffic:
     """Writers that work inside a ``with`` block.
 
     Args:
-        stores: those that a writer may use. It goes on to another one when one does not answer.
+        stores: one of which, at random, gets each save and each repetition of one.
         writers: how many threads, each with a stream of its own.
         shared: how many streams all write to.
         seed: of what they save.
@@ -89,7 +89,6 @@ class Traffic:
     def _write(self, number: int, chance: random.Random) -> None:
         streams = [f"own-{number}", *self._shared]
         versions = dict.fromkeys(streams, 0)
-        store = self._stores[number % len(self._stores)]
         while not self._is_stopping.is_set():
             chosen = chance.sample(streams, min(len(streams), chance.choice((1, 1, 2))))
             events = [
@@ -100,37 +99,32 @@ class Traffic:
             invoked = _clock()
             answer: Answer = "unknown"
             try:
-                answer, store = self._save(store, events, versions, chance)
+                answer = self._save(events, versions, chance)
             except Exception as error:
                 self.surfaced.append(f"surfaced: {type(error).__name__}: {error}")
             self.saves.append(Save(_entries(events), answer, invoked, _clock()))
 
     def _save(
-        self,
-        store: EventStore,
-        events: Sequence[Happened],
-        versions: dict[str, int],
-        chance: random.Random,
-    ) -> tuple[Answer, EventStore]:
-        """Save until there is an answer; return it, and the store that gave it."""
+        self, events: Sequence[Happened], versions: dict[str, int], chance: random.Random
+    ) -> Answer:
+        """Save until there is an answer."""
         otherwise: Answer = "fail"
         while True:
             try:
-                store.store(events)
+                chance.choice(self._stores).store(events)
             except ConcurrencyError as error:
                 if error.actual_version is not None:
                     versions[str(error.originator_id)] = error.actual_version
-                return "fail", store
+                return "fail"
             except OutcomeUnknown:
                 otherwise = "unknown"
             except (DatabaseUnavailable, LockTimeout):
                 pass
             else:
                 versions.update((str(e.originator_id), e.originator_version + 1) for e in events)
-                return "ok", store
+                return "ok"
             if self._is_stopping.wait(SECONDS_BETWEEN_ATTEMPTS):
-                return otherwise, store
-            store = chance.choice(self._stores)
+                return otherwise
 
 
 def _entries(events: Sequence[Happened]) -> tuple[Entry, ...]:

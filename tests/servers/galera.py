@@ -48,8 +48,8 @@ fi
 _POSITION = re.compile(r"Recovered position:\s*(\S+:-?\d+)")
 _OPTIONS = (
     # A node that is gone is to be missed soon, and not after 5 to 15 seconds.
-    "evs.inactive_check_period=PT0.1S;evs.keepalive_period=PT0.2S;evs.suspect_timeout=PT1S;"
-    "evs.inactive_timeout=PT3S;evs.install_timeout=PT3S;gcache.size=64M;"
+    "evs.inactive_check_period=PT0.1S;evs.keepalive_period=PT0.2S;evs.suspect_timeout=PT2S;"
+    "evs.inactive_timeout=PT4S;evs.install_timeout=PT4S;gcache.size=64M;"
 )
 
 
@@ -127,6 +127,7 @@ def _settings() -> list[str]:
         "--innodb-buffer-pool-size=64M",
         "--innodb-log-file-size=32M",
         "--max-connections=200",
+        "--wsrep-retry-autocommit=0",  # a conflict of two nodes is always a deadlock
         "--wsrep-on=ON",
         f"--wsrep-provider={galera_library()}",
     ]

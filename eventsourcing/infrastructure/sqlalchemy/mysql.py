@@ -51,6 +51,8 @@ _ERRORS = {code: cls for cls, codes in _CODES.items() for code in codes}
 # What the operating system says, if it is why the storage engine failed: ENOSPC.
 _NO_SPACE = re.compile(r"\b(?:errno|Errcode|error):? 28\b|No space left on device")
 _CLIENT_ERRORS = range(2000, 3000)  # all of them are the connection's
+_READS_AND_WRITES = 7  # of wsrep_sync_wait
+_COMMIT_FAILED = 1180  # as on a node of Galera that has lost the others
 
 _DUPLICATE = re.compile(r"Duplicate entry '.*' for key '(?P<key>.*)'", re.DOTALL)
 _VALUE = re.compile(r"(\bvalue:?|Duplicate entry) '.*'(?= for )", re.DOTALL)
@@ -63,6 +65,15 @@ _packet_limits: WeakKeyDictionary[Engine, int] = WeakKeyDictionary()
 
 def _length(row: Sequence[Any]) -> int:
     return sum([len(value) for value in row if isinstance(value, str | bytes)])
+
+
+def _may_lag_behind(cursor: Any) -> bool:
+    """Tells whether this is a node of a Galera cluster that answers before it has applied what
+    others have acknowledged, since nobody has set it to anything else.
+    """
+    cursor.execute("SHOW VARIABLES WHERE Variable_name IN ('wsrep_on', 'wsrep_sync_wait')")
+    found = dict(cursor.fetchall())
+    return found.get("wsrep_on") == "ON" and found.get("wsrep_sync_wait") == "0"
 
 
 def _packet(sql: str) -> int:
@@ -90,9 +101,10 @@ class MySQLDriver(Driver):
                 return _ERRORS[code]
             if _NO_SPACE.search(str(error)):
                 return DiskFull
-            return DatabaseUnavailable if code in _CLIENT_ERRORS else PersistenceError
-        lost = type(error).__name__ in ("InterfaceError", "InternalError")
-        return DatabaseUnavailable if lost else PersistenceError
+            lost = code in _CLIENT_ERRORS or code == _COMMIT_FAILED
+            return DatabaseUnavailable if lost else PersistenceError
+        names = ("InterfaceError", "InternalError")
+        return DatabaseUnavailable if type(error).__name__ in names else PersistenceError
 
     def message(self, error: BaseException) -> str:
         """See :class:`Driver`."""
@@ -118,6 +130,8 @@ class MySQLDriver(Driver):
             seconds = max(1, round(settings.lock_timeout))
             command += f", innodb_lock_wait_timeout = {seconds}"
         with connection.cursor() as cursor:
+            if _may_lag_behind(cursor):
+                command += f", wsrep_sync_wait = {_READS_AND_WRITES}"
             cursor.execute(command)
 
     def is_autocommit(self, connection: Any) -> bool:
