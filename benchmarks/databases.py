@@ -166,11 +166,14 @@ class PostgresqlDatabase(Database):
     def clone(self, table: str, form: Form, template: UUID, n: int) -> None:
         kind = "text" if form == "text" else "uuid"
         columns = self._other_columns(table)
+        # Not as a subquery, which would be evaluated anew, with other ids, for each event.
         self.execute(
-            f"INSERT INTO {table} (originator_id, {', '.join(columns)})"
+            f"WITH copies AS MATERIALIZED"
+            f" (SELECT gen_random_uuid()::{kind} AS new_id FROM generate_series(1, %s))"
+            f" INSERT INTO {table} (originator_id, {', '.join(columns)})"
             f" SELECT new_id, {', '.join(f't.{name}' for name in columns)}"
-            f" FROM (SELECT gen_random_uuid()::{kind} AS new_id FROM generate_series(1, %s)) AS c"
-            f" CROSS JOIN {table} AS t WHERE t.originator_id = %s::{kind}",
+            f" FROM copies CROSS JOIN {table} AS t WHERE t.originator_id = %s::{kind}"
+            " ORDER BY new_id, t.originator_version",
             (n, str(template)),
         )
         self.execute(f"ANALYZE {table}")

@@ -14,6 +14,7 @@ import pytest
 
 from benchmarks import layers, plan, report
 from benchmarks.adapter import Adapter, Options
+from benchmarks.bench import Bench
 from benchmarks.breakdown import BARE, LOADING, WHOLE, table
 from benchmarks.command import main, parser, run
 from benchmarks.databases import database_for
@@ -130,6 +131,21 @@ def test_control_a_save_that_stores_nothing_is_noticed(name: str, sqlite_file: B
         given = dataclasses.replace(given, sizes=(500,))
 
     assert not run(Forgetful, given)["verified"]
+
+
+@pytest.mark.parametrize("adapter_class", ADAPTERS)
+def test_copies_of_a_stream_are_streams_of_as_many_events(
+    adapter_class: type[Adapter], sql_backend: Backend
+) -> None:
+    bench = Bench(adapter_class, options("W9", sql_backend))
+    (template,) = bench.prepare(3)
+
+    bench.database.clone(adapter_class.table, adapter_class.id_form, template, 4)
+
+    lengths = bench.database.execute(
+        f"SELECT count(*) FROM {adapter_class.table} GROUP BY originator_id"
+    )
+    assert [tuple(row) for row in lengths] == [(3,)] * 5
 
 
 def test_a_file_with_other_tables_is_left_alone(sqlite_file: Backend) -> None:

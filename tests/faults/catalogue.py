@@ -7,7 +7,12 @@ from tests.faults.scenario import Scenario
 
 __all__ = ["MODULES", "scenarios"]
 
-MODULES = ("client_killed",)
+MODULES = (
+    "client_killed",
+    "size",
+    "quorum",
+    "galera",
+)
 """In ``tests.faults.scenarios``; each has ``SCENARIOS``."""
 
 
