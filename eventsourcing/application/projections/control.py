@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from time import monotonic, sleep
 from typing import Any
 from uuid import UUID
@@ -11,6 +13,7 @@ from eventsourcing.application.projections.pages import traceback_of
 from eventsourcing.application.projections.stores import store_of
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.domain.model.aggregate import AggregateRoot
+from eventsourcing.domain.model.events import DomainEvent
 from eventsourcing.exceptions import DataIntegrityError, EventSourcingError, ProjectionBehind
 from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemyDatastore
 from eventsourcing.infrastructure.sqlalchemy.deadletters import DeadLetter, DeadLetters
@@ -162,10 +165,13 @@ class ProjectionControl:
     def _apply(self, letter: DeadLetter) -> bool:
         """Handles an event again, and tells whether that succeeded."""
         try:
+            with self._catching():
+                event = self._event_of(letter)
             with self._store.transaction() as connection:
                 self._store.lock(connection, [letter.shard])
                 if self._letters.drop(connection, letter):
-                    self._handle(letter, connection)
+                    with self._catching():
+                        self._handle(event, letter.position, connection)
         except _FailedAgain as failure:
             error: Any = failure.__cause__
             what = self._projection.describe(error)
@@ -173,24 +179,27 @@ class ProjectionControl:
             return False
         return True
 
-    def _handle(self, letter: DeadLetter, connection: Any) -> None:
+    @contextmanager
+    def _catching(self) -> Iterator[None]:
         try:
-            event = self._event_of(letter)
-            handler = self._projection.handler_of(event)
-            if handler is None:
-                return
-            if not self._projection.is_transactional:
-                handler(event, letter.position)
-                return
-            with ProjectionSession(bind=connection) as session:
-                handler(event, session)
-                session.flush()
+            yield
         except Exception as error:
             if self._store.is_passing(error):
                 raise
             raise _FailedAgain from error
 
-    def _event_of(self, letter: DeadLetter) -> Any:
+    def _handle(self, event: DomainEvent, position: int, connection: Any) -> None:
+        handler = self._projection.handler_of(event)
+        if handler is None:
+            return
+        if not self._projection.is_transactional:
+            handler(event, position)
+            return
+        with ProjectionSession(bind=connection) as session:
+            handler(event, session)
+            session.flush()
+
+    def _event_of(self, letter: DeadLetter) -> DomainEvent:
         log = self._application.notification_log
         for notification in log.select(letter.position, stop=letter.position):
             return notification.event

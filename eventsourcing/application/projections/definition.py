@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeAlias, TypeVar, overload
 
 from eventsourcing.domain.model.events import DomainEvent
 from eventsourcing.exceptions import ProgrammingError
@@ -13,15 +13,27 @@ __all__ = ["BaseProjection", "ExternalProjection", "Projection", "handles"]
 
 P = TypeVar("P")
 E = TypeVar("E", bound=DomainEvent)
+E2 = TypeVar("E2", bound=DomainEvent)
+E3 = TypeVar("E3", bound=DomainEvent)
 T = TypeVar("T")
+
+Handles: TypeAlias = Callable[[Callable[[P, E, T], None]], Callable[[P, E, T], None]]
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _MARK = "_es_handles"
 
 
-def handles(
-    *event_types: type[E],
-) -> Callable[[Callable[[P, E, T], None]], Callable[[P, E, T], None]]:
+@overload
+def handles(first: type[E], /) -> Handles[P, E, T]: ...
+@overload
+def handles(first: type[E], second: type[E2], /) -> Handles[P, E | E2, T]: ...
+@overload
+def handles(first: type[E], second: type[E2], third: type[E3], /) -> Handles[P, E | E2 | E3, T]: ...
+@overload
+def handles(*event_types: type[E]) -> Handles[P, E, T]: ...
+
+
+def handles(*event_types: type[Any]) -> Any:
     """Makes a method of a projection the one for events of these types, and of their subclasses.
 
     Where several methods fit an event, that of its nearest base class is called.
@@ -34,7 +46,7 @@ def handles(
     ):
         raise ProgrammingError(f"@handles takes event classes, not {event_types!r}")
 
-    def mark(method: Callable[[P, E, T], None]) -> Callable[[P, E, T], None]:
+    def mark(method: Any) -> Any:
         setattr(method, _MARK, event_types)
         return method
 
