@@ -143,6 +143,8 @@ class GaleraCluster:
             node = GaleraNode()
             self._stack.callback(node.close)
             self.nodes.append(node)
+        for node in self.nodes:
+            node.clean_up_after(self.nodes)
 
     def __enter__(self) -> Self:
         with ExitStack() as undo:

@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ class Orders:
         quit_signal: Tells the server to exit at once, leaving nothing behind outside `directory`.
         test_run: The processes of the test run, the guard's parent first; one that ends ends all.
         small_disk: Where to mount a tmpfs for the server, and its size in bytes.
+        others: What else is removed if the test run dies: files of servers that are down.
     """
 
     command: list[str]
@@ -39,6 +40,7 @@ class Orders:
     quit_signal: int
     test_run: list[int]
     small_disk: tuple[str, int] | None
+    others: list[str] = field(default_factory=list)
 
     def to_json(self) -> str:
         """Return the orders as one command line argument."""
@@ -69,7 +71,8 @@ def main(orders: Orders) -> int:
     status = server.wait()
     _wait_for_orphans()
     if test_run_ended:
-        shutil.rmtree(orders.directory, ignore_errors=True)
+        for directory in (orders.directory, *orders.others):
+            shutil.rmtree(directory, ignore_errors=True)
     return status
 
 

@@ -10,6 +10,7 @@ import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -58,6 +59,7 @@ class Server(ABC):
         self.pid: int | None = None
         self._small_disk = small_disk
         self._guard: subprocess.Popen[bytes] | None = None
+        self._others: list[Server] = []
         os.chown(self.directory, self.account.uid, self.account.gid)
 
     @property
@@ -112,6 +114,7 @@ class Server(ABC):
             quit_signal=self.quit_signal,
             test_run=[os.getpid(), *CONTROLLERS],
             small_disk=small_disk,
+            others=[str(other.directory) for other in self._others],
         )
         self._guard = subprocess.Popen(
             [sys.executable, "-m", "tests.servers.guard", orders.to_json()],
@@ -126,6 +129,12 @@ class Server(ABC):
             raise self._failed(f"its guard exited with {self._guard.wait()}")
         self.pid = int(line)
         self._wait_until_it_answers()
+
+    def clean_up_after(self, others: "Sequence[Server]") -> None:
+        """If the test run dies, have the guard remove the files of others too, which may be down
+        and have none of their own then.
+        """
+        self._others = [other for other in others if other is not self]
 
     def stop(self) -> None:
         """Shut the server down in an orderly way, as an administrator would; clients are cut."""

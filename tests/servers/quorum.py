@@ -107,6 +107,8 @@ class QuorumCluster:
             node = QuorumNode(name, needs)
             self._stack.callback(node.close)
             self.nodes.append(node)
+        for node in self.nodes:
+            node.clean_up_after(self.nodes)
         self.primary = self.nodes[0]
 
     @property

@@ -125,6 +125,8 @@ def shared_memory() -> list[int]:
 def test_a_server_ends_when_the_test_run_is_killed(tmp_path: Path) -> None:
     directory = tmp_path / "server"
     directory.mkdir()
+    other = tmp_path / "server that is down"
+    other.mkdir()
     orders = Orders(
         command=["sleep", "1000"],
         directory=str(directory),
@@ -133,6 +135,7 @@ def test_a_server_ends_when_the_test_run_is_killed(tmp_path: Path) -> None:
         quit_signal=signal.SIGTERM,
         test_run=[],
         small_disk=None,
+        others=[str(other)],
     )
     test_run = subprocess.Popen(
         [sys.executable, "-c", KILLED_TEST_RUN, orders.to_json()],
@@ -147,6 +150,7 @@ def test_a_server_ends_when_the_test_run_is_killed(tmp_path: Path) -> None:
 
     test_run.wait()
     assert not directory.exists()
+    assert not other.exists()
     with pytest.raises(ProcessLookupError):
         signal.pidfd_send_signal(server, 0)
     os.close(server)
