@@ -57,6 +57,8 @@ class Module:
 
 def layer_of(name: str) -> int:
     top = name.split(".")[1:2]
+    if top == ["__main__"]:
+        return LAYERS.index("interface")  # `python -m eventsourcing` starts there
     return LAYERS.index(top[0]) if top and top[0] in LAYERS else -1
 
 

@@ -9,7 +9,7 @@ from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemyDatastor
 from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
 from eventsourcing.infrastructure.sqlalchemy.projectionstore import ProjectionStore
 
-__all__ = ["store_of"]
+__all__ = ["datastore_of", "store_of"]
 
 
 def store_of(
@@ -24,9 +24,25 @@ def store_of(
             database of which a transaction is its own.
     """
     projection.check()
-    if datastore is None:
-        manager = application.event_store.record_manager
-        if not isinstance(manager, SQLAlchemyRecordManager):
-            raise ProgrammingError("an application without a database needs datastore=")
-        datastore = manager.datastore
-    return ProjectionStore(datastore, projection.name, projection.version, projection.shards)
+    return ProjectionStore(
+        datastore_of(application, datastore),
+        projection.name,
+        projection.version,
+        projection.shards,
+    )
+
+
+def datastore_of(
+    application: SimpleApplication, datastore: SQLAlchemyDatastore | None
+) -> SQLAlchemyDatastore:
+    """Returns the given database, or the application's.
+
+    Raises:
+        ProgrammingError: there is none.
+    """
+    if datastore is not None:
+        return datastore
+    manager = application.event_store.record_manager
+    if not isinstance(manager, SQLAlchemyRecordManager):
+        raise ProgrammingError("an application without a database needs datastore=")
+    return manager.datastore

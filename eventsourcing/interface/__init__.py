@@ -1,0 +1,4 @@
+"""Interface layer: what is talked to from outside: the command line, HTTP.
+
+May import everything.
+"""

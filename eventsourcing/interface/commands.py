@@ -1,0 +1,68 @@
+"""The command line: ``python -m eventsourcing``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from time import sleep
+from typing import TextIO
+
+from eventsourcing.application.projections.status import ProjectionMonitor, as_table
+from eventsourcing.application.simple import SimpleApplication
+from eventsourcing.exceptions import EventSourcingError
+
+__all__ = ["main"]
+
+CLEAR = "\x1b[H\x1b[2J"
+
+
+def main(arguments: Sequence[str] | None = None, output: TextIO | None = None) -> int:
+    """Runs a command.
+
+    Args:
+        arguments: by default those of the process.
+        output: by default standard output.
+
+    Returns:
+        The status to exit with: 0, or 1 if the command failed, and has said why.
+    """
+    given = _parser().parse_args(arguments)
+    screen = sys.stdout if output is None else output
+    try:
+        with SimpleApplication(
+            given.uri, table_name=given.table, schema=given.schema, setup_table=False
+        ) as app:
+            _watch(ProjectionMonitor(app), given.interval, given.times, screen)
+    except KeyboardInterrupt:
+        return 0
+    except EventSourcingError as error:
+        screen.write(f"{type(error).__name__}: {error}\n")
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m eventsourcing")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    about = "Watch how far projections have come, and who works on them, in a live table."
+    command = commands.add_parser("projections", help=about, description=about)
+    command.add_argument("--uri", help="of the database; by default that of DB_URI")
+    command.add_argument("--table", default="stored_events", help="of the events")
+    command.add_argument("--schema", help="of the table of events")
+    command.add_argument("--interval", type=float, default=2.0, help="in seconds; by default 2")
+    command.add_argument("--times", type=int, help="to look; by default until you press Ctrl-C")
+    return parser
+
+
+def _watch(monitor: ProjectionMonitor, interval: float, times: int | None, output: TextIO) -> None:
+    looked = 0
+    while True:
+        found = monitor.read()
+        text = as_table(found) if found else "There is no projection."
+        output.write(f"{CLEAR if output.isatty() else ''}{text}\n")
+        output.flush()
+        looked += 1
+        if looked == times:
+            return
+        sleep(interval)
