@@ -105,6 +105,7 @@ class OwnEngine:
         self._spares: list[Spare] = []  # lent by the pool, and used by nobody
         self._lock = threading.RLock()
         self._gate = ForkGate()
+        self._connecting = ForkGate()
         if self._keeps_spares:
             spares = self._spares
             listen(engine, "engine_disposed", lambda engine: _close_all(spares))
@@ -154,7 +155,9 @@ class OwnEngine:
             if (spare := _pop(self._spares)) is not None:
                 spare[1].close()  # to be lent again
             try:
-                with self._autocommit.connect() as connection:
+                with self._connecting.lock:
+                    lent = self._autocommit.connect()
+                with lent as connection:
                     self._driver.clear(connection.connection.dbapi_connection)
                     try:
                         yield connection
@@ -218,7 +221,8 @@ class OwnEngine:
                 return spare
             _close_all([spare])  # for the pool was given up meanwhile
         try:
-            return pool, pool.connect()
+            with self._connecting.lock:
+                return pool, pool.connect()
         except Exception as error:
             self._translate.raise_for(error)
 
@@ -292,15 +296,18 @@ class OwnEngine:
             self._gate.shut()
             if self.has_several:
                 self.engine.dispose()
+        self._connecting.shut()  # last, for those whom the gate lets out may have to connect
 
     def after_fork_in_parent(self) -> None:
         """See :class:`Forkable`."""
         self._gate.open()
+        self._connecting.open()
 
     def after_fork_in_child(self) -> None:
         """See :class:`Forkable`. A database in memory is the child's own copy."""
         self._lock = threading.RLock()
         self._gate.reset()
+        self._connecting.reset()
         if not self._is_memory:
             _inherited.extend((self.engine.pool, *self._spares))
             self._spares.clear()

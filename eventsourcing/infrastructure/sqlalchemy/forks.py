@@ -8,6 +8,10 @@ file believes that it holds locks which the system never gave it: the parent, cl
 takes for the last connection, would delete the log into which the child is still writing. And a
 child of one thread must not inherit another thread's call in progress, nor its mutexes. There a
 fork waits until no thread is inside, and closes the files first.
+
+On servers it waits for those only who are connecting. What connects calls libraries in C, such as
+OpenSSL for its certificates, whose locks do not know of forks: the child would inherit one that
+somebody held, and who connects there would wait for ever.
 """
 
 from __future__ import annotations

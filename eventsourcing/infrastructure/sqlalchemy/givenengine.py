@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import Pool, StaticPool
 
@@ -47,7 +47,7 @@ class GivenEngine(OwnEngine):
         try:
             self._check_free()
             try:
-                return pool, self._autocommit.connect()
+                return pool, self._connect()
             except Exception as error:
                 # To set autocommit mode may be what finds a pooled connection lost.
                 is_lost = self._translate.class_of(error) is DatabaseUnavailable
@@ -55,9 +55,13 @@ class GivenEngine(OwnEngine):
                     raise
                 self._give_up(pool)
                 pool = self.engine.pool
-                return pool, self._autocommit.connect()
+                return pool, self._connect()
         except Exception as error:
             self._translate.raise_for(error)
+
+    def _connect(self) -> Connection:
+        with self._connecting.lock:
+            return self._autocommit.connect()
 
     def _dbapi(self, lent: Any) -> Any:
         return lent.connection.dbapi_connection

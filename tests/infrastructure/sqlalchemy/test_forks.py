@@ -12,12 +12,14 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from sqlalchemy.event import listen
 
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.infrastructure.sqlalchemy.connections import OwnEngine
 from eventsourcing.infrastructure.sqlalchemy.forks import ForkGate
 from tests.backends import Backend
 from tests.infrastructure.sqlalchemy.helpers import (
+    SECONDS_TO_WAIT,
     Note,
     application,
     engine_of,
@@ -221,6 +223,59 @@ def test_control_a_child_that_inherits_an_open_file_loses_what_it_saves(
     monkeypatch.setattr(OwnEngine, "before_fork", lambda self: None)
 
     assert _keep_what_the_child_saves_after_the_parent_has_closed(sqlite_file) < 12
+
+
+def _child_inherits_a_lock_of_who_connects(backend: Backend, is_given: bool) -> bool:
+    """Fork while another thread connects, and a library has a lock of its own for that."""
+    library = threading.Lock()
+    is_connecting, may_connect = threading.Event(), threading.Event()
+
+    def connect(*arguments: object) -> None:
+        with library:
+            is_connecting.set()
+            may_connect.wait(SECONDS_TO_WAIT)
+
+    with (
+        engine_of(backend) as engine,
+        SimpleApplication(engine=engine) if is_given else application(backend) as app,
+    ):
+        note = saved_note(app)
+        connections = app.event_store.record_manager.datastore._connections  # type: ignore[attr-defined]
+        connections.engine.dispose()
+        listen(connections.engine, "do_connect", connect)
+        reader = threading.Thread(target=app.repository.get, args=(note.id, Note))
+        reader.start()
+        is_connecting.wait(SECONDS_TO_WAIT)
+        has_forked = threading.Event()
+
+        def let_it_connect() -> None:
+            gates = (connections._gate, connections._connecting)
+            eventually(lambda: has_forked.is_set() or any(gate._held for gate in gates))
+            may_connect.set()
+
+        helper = threading.Thread(target=let_it_connect)
+        helper.start()
+        child = fork(lambda: os._exit(7 if library.locked() else 0))
+        has_forked.set()
+        for thread in (helper, reader):
+            thread.join()
+        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert status in (0, 7)
+    return status == 7
+
+
+@pytest.mark.parametrize("is_given", [False, True], ids=["own", "given"])
+def test_a_fork_waits_for_who_is_connecting(sql_backend: Backend, is_given: bool) -> None:
+    assert not _child_inherits_a_lock_of_who_connects(sql_backend, is_given)
+
+
+@pytest.mark.parametrize("is_given", [False, True], ids=["own", "given"])
+def test_control_a_fork_that_does_not_wait_takes_a_held_lock_along(
+    sql_backend: Backend, is_given: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(OwnEngine, "before_fork", lambda self: None)
+
+    assert _child_inherits_a_lock_of_who_connects(sql_backend, is_given)
 
 
 def test_a_fork_waits_for_those_inside_and_keeps_others_out() -> None:
