@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sqlalchemy import Column, Dialect, Engine, Insert, Table, column, insert
@@ -42,7 +42,7 @@ class Driver:
         commits_groups: whether group commit is on by default.
         confirmation: SQL whose commit waits until earlier ones are as safe as those that were
             waited for; None where nobody sees a commit before it is.
-        doubtful: connections with a commit for which the server has not waited to the end.
+        doubtful: ids of connections with a commit for which the server has not waited to the end.
         lanes, shares_lock_timeouts: see :class:`GroupCommit`.
         fences_gaps: whether a reader of the feed closes gaps with rows, so that a saver may find
             its number taken.
@@ -60,8 +60,10 @@ class Driver:
     shares_lock_timeouts: ClassVar[bool] = False
     fences_gaps: ClassVar[bool] = False
     confirmation: ClassVar[str | None] = None
-    doubtful: Collection[int] = ()
     batches: bool = True
+
+    def __init__(self) -> None:
+        self.doubtful: set[int] = set()
 
     def insert_one(self, table: Table, columns: Sequence[Column[Any]]) -> Insert:
         """Returns what inserts a row, with the values of the columns in their order."""

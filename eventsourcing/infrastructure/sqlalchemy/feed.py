@@ -68,7 +68,7 @@ class SQLAlchemyFeed(Feed):
         """See :meth:`Feed.high_water_mark`."""
         seen = self._seen()
         position = self._settle(1, seen, seen)
-        return HighWaterMark(position, self._gaps.holders(position) if position < seen else ())
+        return HighWaterMark(position, self._gaps.holders() if position < seen else ())
 
     def _seen(self) -> int:
         ((greatest,),) = self._datastore.fetch(self._statements.greatest.sql, ())

@@ -7,7 +7,12 @@ from typing import Any
 
 from sqlalchemy import Index, PrimaryKeyConstraint, Table, UniqueConstraint
 
-from eventsourcing.exceptions import ConstraintViolation, ProgrammingError, SequencedItemConflict
+from eventsourcing.exceptions import (
+    ConstraintViolation,
+    ProgrammingError,
+    SequencedItemConflict,
+    TransactionConflict,
+)
 from eventsourcing.infrastructure.feed import Feed
 from eventsourcing.infrastructure.recordmanager import EVERYTHING, Bounds, RecordManager
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
@@ -21,6 +26,7 @@ __all__ = ["SQLAlchemyRecordManager"]
 
 FIRST_PAGE = 100
 LARGEST_PAGE = 1000
+MOST_FENCED = 100  # attempts of a save whose numbers were taken
 PAGE_BYTES = 16 * 2**20  # about as much as a page may hold, going by the one before
 
 
@@ -83,7 +89,14 @@ class SQLAlchemyRecordManager(RecordManager):
             raise
 
     def _write(self, rows: Sequence[tuple[Any, ...]], is_shared: bool = False) -> None:
-        self.datastore.execute(self._statements.write(rows, is_shared))
+        for _ in range(MOST_FENCED):
+            try:
+                self.datastore.execute(self._statements.write(rows, is_shared))
+                return
+            except SequencedItemConflict as conflict:
+                if not self._is_fenced(conflict):
+                    raise
+        raise TransactionConflict(f"readers of the feed took {MOST_FENCED} numbers of this save")
 
     def get_items(
         self, sequence_id: object, bounds: Bounds = EVERYTHING
@@ -121,6 +134,14 @@ class SQLAlchemyRecordManager(RecordManager):
     def close(self) -> None:
         """Closes the datastore."""
         self.datastore.close()
+
+    def _is_fenced(self, conflict: SequencedItemConflict) -> bool:
+        """Tells whether a reader of the feed has closed the gap at a number that was to be ours."""
+        return (
+            self.datastore.driver.fences_gaps
+            and "PRIMARY" not in self._position_keys
+            and self.datastore.violated_key(conflict) == "PRIMARY"
+        )
 
     def _is_about_position(
         self, conflict: SequencedItemConflict, items: Sequence[tuple[Any, ...]]

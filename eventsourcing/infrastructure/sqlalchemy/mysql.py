@@ -24,10 +24,16 @@ from eventsourcing.exceptions import (
     ValueTooLarge,
 )
 from eventsourcing.infrastructure.sqlalchemy.driver import Driver
+from eventsourcing.infrastructure.sqlalchemy.gaps import GapRule
+from eventsourcing.infrastructure.sqlalchemy.mysqlgaps import MySQLGaps
 from eventsourcing.infrastructure.sqlalchemy.statements import Write
 
 if TYPE_CHECKING:
-    from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemySettings
+    from eventsourcing.infrastructure.sqlalchemy.datastore import (
+        SQLAlchemyDatastore,
+        SQLAlchemySettings,
+    )
+    from eventsourcing.infrastructure.sqlalchemy.feedstatements import FeedStatements
 
 __all__ = ["MariaDBDriver", "MySQLDriver"]
 
@@ -88,6 +94,7 @@ class MySQLDriver(Driver):
     extra = "mysql"
     ddl_commits = True
     checks_writes = True
+    fences_gaps = True
 
     _packet_limit = 0
 
@@ -165,6 +172,10 @@ class MySQLDriver(Driver):
                     f"an event needs a packet of {size} bytes, and the server takes less than"
                     f" {limit} (max_allowed_packet)"
                 )
+
+    def gap_rule(self, statements: FeedStatements, datastore: SQLAlchemyDatastore) -> GapRule:
+        """See :class:`Driver`."""
+        return MySQLGaps(statements, datastore)
 
     def forget(self, engine: Engine) -> None:
         """See :class:`Driver`."""

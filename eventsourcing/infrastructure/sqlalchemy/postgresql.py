@@ -43,9 +43,15 @@ from eventsourcing.exceptions import (
     ValueTooLarge,
 )
 from eventsourcing.infrastructure.sqlalchemy.driver import Driver
+from eventsourcing.infrastructure.sqlalchemy.gaps import GapRule
+from eventsourcing.infrastructure.sqlalchemy.postgresqlgaps import PostgreSQLGaps
 
 if TYPE_CHECKING:
-    from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemySettings
+    from eventsourcing.infrastructure.sqlalchemy.datastore import (
+        SQLAlchemyDatastore,
+        SQLAlchemySettings,
+    )
+    from eventsourcing.infrastructure.sqlalchemy.feedstatements import FeedStatements
 
 __all__ = ["PostgreSQLDriver"]
 
@@ -117,9 +123,6 @@ class PostgreSQLDriver(Driver):
     shares_lock_timeouts = True  # for a group soon gives up the lock on a row
     # The least that a transaction can write, so that its commit waits for standbys.
     confirmation = "SELECT pg_logical_emit_message(true, 'eventsourcing', '')"
-
-    def __init__(self) -> None:
-        self.doubtful: set[int] = set()
 
     # PostgreSQL numbers rows when it computes the target list. The filter is evaluated before
     # it, and so assigns the transaction's id before the transaction takes its first number from
@@ -199,6 +202,10 @@ class PostgreSQLDriver(Driver):
             given = url.query.get("options") or os.environ.get("PGOPTIONS", "")
             args["options"] = f"-c lock_timeout={milliseconds} {given}".strip()
         return args
+
+    def gap_rule(self, statements: FeedStatements, datastore: SQLAlchemyDatastore) -> GapRule:
+        """See :class:`Driver`."""
+        return PostgreSQLGaps(statements, datastore)
 
     def on_connect(self, connection: Any, settings: SQLAlchemySettings) -> None:
         """See :class:`Driver`. A commit whose wait for a standby is cancelled is acknowledged all
