@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from itertools import chain
 from typing import Any, ClassVar, TypeVar, overload
 from uuid import UUID
 
-from eventsourcing.domain.model.domainentity import DomainEntity, entity_classes
-from eventsourcing.domain.model.entity import VersionedEntity
-from eventsourcing.domain.model.events import Discarded, DomainEvent
+from eventsourcing.domain.model.domainentity import DomainEntity
 from eventsourcing.domain.model.stores import Store
 from eventsourcing.exceptions import (
     AggregateTypeError,
-    DataIntegrityError,
-    EventSourcingError,
     InvalidOriginatorID,
     ProgrammingError,
     RepositoryKeyError,
-    TopicResolutionError,
 )
 from eventsourcing.infrastructure.eventstore import EventStore
+from eventsourcing.infrastructure.replaying import MutatorFunc, Replay, fold
 from eventsourcing.utils.ids import check_id
 
 __all__ = ["EventSourcedRepository"]
 
 T = TypeVar("T")
-MutatorFunc = Callable[[Any, Any], Any]
 
 
 class EventSourcedRepository:
@@ -61,11 +54,11 @@ class EventSourcedRepository:
                 was raised by that.
             PersistenceError: the database could not be read.
         """
-        events = self._event_store.get_domain_events(originator_id)
-        first = next(events, None)
-        if first is None:
-            raise RepositoryKeyError(originator_id)
-        state = self._replay(first, events)
+        manager, mapper = self._event_store.record_manager, self._event_store.mapper
+        if self._mutator_func is None:
+            state = Replay(manager, mapper).run(originator_id)
+        else:
+            state = fold(manager.get_items(originator_id), mapper, self._mutator_func)
         if state is None:
             raise RepositoryKeyError(originator_id)
         if isinstance(state, DomainEntity):
@@ -105,51 +98,3 @@ class EventSourcedRepository:
                 f"{originator_id!r} is a {type(found).__qualname__}, not a {of_class.__qualname__}"
             )
         return found
-
-    def _replay(self, first: DomainEvent, later: Iterator[DomainEvent]) -> Any:
-        mutator = self._mutator_func
-        if mutator is None:
-            self._find_class(first)
-        state: Any = None
-        event: Any = first
-        for event in chain((first,), later):
-            try:
-                state = event.mutate(state) if mutator is None else mutator(state, event)
-            except Exception as error:
-                raise _cannot_replay(event, error) from error
-        if mutator is None:
-            _check_all_applied(state, event)
-        return state
-
-    def _find_class(self, created: Any) -> None:
-        """Makes the aggregate's class known, where it may be imported."""
-        if isinstance(created, DomainEntity.Created):
-            topic = created.originator_topic
-            try:
-                entity_classes.resolve(topic, self._event_store.mapper.topic_prefixes)
-            except TopicResolutionError as error:
-                raise TopicResolutionError(
-                    f"event 0 of {created.originator_id!r}: {error}",
-                    topic=topic,
-                    originator_id=created.originator_id,
-                    originator_version=0,
-                ) from error
-
-
-def _check_all_applied(state: Any, last: Any) -> None:
-    """Checks that no event was passed over for being none of the entity's."""
-    applied = state.version - 1 if isinstance(state, VersionedEntity) else last.originator_version
-    if applied != last.originator_version or (state is None and not isinstance(last, Discarded)):
-        raise _cannot_replay(last, "it is not an event of the entity")
-
-
-def _cannot_replay(event: Any, why: Exception | str) -> DataIntegrityError:
-    if isinstance(why, Exception) and not isinstance(why, EventSourcingError):
-        why = f"it raised {type(why).__name__}"  # whose message may show the payload
-    version = event.originator_version
-    return DataIntegrityError(
-        f"the stream of {event.originator_id!r} cannot be replayed: event {version}"
-        f" ({type(event).__qualname__}): {why}",
-        originator_id=event.originator_id,
-        originator_version=version,
-    )

@@ -90,6 +90,16 @@ class RecordManager(ABC):
             PersistenceError: as the tree in :mod:`eventsourcing.exceptions` says.
         """
 
+    def get_states(
+        self, sequence_id: object, bounds: Bounds = EVERYTHING
+    ) -> Iterator[tuple[Any, ...]]:
+        """Reads items as :meth:`get_items` does, but only their first four fields: the id of the
+        sequence, the position, the topic and the state.
+
+        Override it where that is quicker.
+        """
+        return (item[:4] for item in self.get_items(sequence_id, bounds))
+
     @abstractmethod
     def feed(self) -> Feed:
         """Returns a new reader of all items of all sequences.

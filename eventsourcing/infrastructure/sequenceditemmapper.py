@@ -126,7 +126,7 @@ class SequencedItemMapper:
             try:
                 cls, decode = decoders[item[2]]
             except (KeyError, TypeError):
-                cls, decode = self._decoder(item)
+                cls, decode = self.decoder_for(item)
             try:
                 attributes = decode(item[3])
             except DecodeError as error:
@@ -135,11 +135,13 @@ class SequencedItemMapper:
             attributes["originator_version"] = item[1]
             yield restore(cls, attributes, context_of(item))
 
-    def _encoder(self, cls: type[DomainEvent]) -> tuple[str, Encode]:
-        self._encoders[cls] = found = (get_topic(cls), schema_of(cls).codec.encode)
-        return found
+    def decoder_for(self, item: tuple[Any, ...]) -> tuple[type[DomainEvent], Decode]:
+        """Returns the class of the event that was stored as ``item``, and what reads its state.
 
-    def _decoder(self, item: tuple[Any, ...]) -> tuple[type[DomainEvent], Decode]:
+        Raises:
+            TopicResolutionError: the topic names no event class, or one that may not be used.
+            DataIntegrityError: it is no text.
+        """
         topic = item[2]
         if not isinstance(topic, str):
             raise _damaged(item, f"its topic is of type {type(topic).__name__}")
@@ -153,6 +155,10 @@ class SequencedItemMapper:
                 originator_version=item[1],
             ) from error
         self._decoders[topic] = found = (cls, schema_of(cls).codec.decode)
+        return found
+
+    def _encoder(self, cls: type[DomainEvent]) -> tuple[str, Encode]:
+        self._encoders[cls] = found = (get_topic(cls), schema_of(cls).codec.encode)
         return found
 
 

@@ -54,7 +54,7 @@ class DomainEntity:
     _es_version: int
     _es_stored: int | None  # at which version the store has it, if that is known
     _es_discarded: bool
-    _es_applying: DomainEvent | None
+    _es_applying: DomainEvent | type[DomainEvent] | None  # its class: replayed without an object
 
     class Event(EventWithOriginatorID):
         """Something that happened to the entity."""
@@ -321,6 +321,10 @@ def _refusal(entity: DomainEntity) -> EntityIsDiscarded | ProgrammingError:
             f"{type(entity).__qualname__} {entity._es_id!r} has been discarded"
         )
     return ProgrammingError(
-        f"{type(entity._es_applying).__qualname__} is being applied: what an event does must"
+        f"{_name_of(entity._es_applying)} is being applied: what an event does must"
         " not trigger another event, or each replay would trigger it again"
     )
+
+
+def _name_of(event: DomainEvent | type[DomainEvent] | None) -> str:
+    return (event if isinstance(event, type) else type(event)).__qualname__

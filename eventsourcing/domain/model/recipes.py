@@ -27,7 +27,7 @@ from eventsourcing.utils.times import utc_now
 if TYPE_CHECKING:
     from eventsourcing.domain.model.domainentity import DomainEntity
 
-__all__ = ["Recipe", "Recipes"]
+__all__ = ["Recipe", "Recipes", "body_for"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +121,26 @@ def _recipe_for(entity_class: type[DomainEntity], event_class: Any) -> Recipe:
         change=event_class._originator if begins else by.change,
         body=by.body if by.parameters == names and not begins else None,
     )
+
+
+def body_for(
+    entity_class: type[DomainEntity], event_class: Any
+) -> tuple[Callable[[dict[str, Any]], tuple[Any, ...]], Callable[..., Any]] | None:
+    """Returns what changes an entity by the values of an event, without the event: what takes the
+    values, and the body that is called with the entity and with these. None if nothing does.
+    """
+    by = applied_by(event_class.mutate)
+    of_class = getattr(event_class, "_of_class", None)
+    if (
+        by is None
+        or by.body is None
+        or of_class is None
+        or not issubclass(entity_class, of_class)
+        or not entity_class._es_versioned
+        or (entity_class._es_timestamped and not event_class._has_timestamp)
+    ):
+        return None
+    return item_picker(by.parameters), by.body
 
 
 class _OneOf(frozenset[Any]):
