@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from eventsourcing.application.projections.definition import BaseProjection
+from eventsourcing.application.projections.telemetry import Telemetry
 from eventsourcing.exceptions import (
     DataIntegrityError,
     EventSourcingError,
@@ -62,11 +63,13 @@ class Page(NamedTuple):
     Attributes:
         notifications: what is to be handled, in order.
         position: where the page ends, inclusive.
+        end: up to where the feed could be read; 0 if that is not known.
         unreadable: the error of the one row that the page consists of, if it cannot be read.
     """
 
     notifications: list[Notification]
     position: int
+    end: int = 0
     unreadable: Unreadable | None = None
 
 
@@ -82,11 +85,11 @@ class PageReader:
         """Reads on from where all of the leases' shards are, up to ``stop`` (inclusive)."""
         start = leases[0].position + 1
         # Before the events are read: what is not among them up to here will never be.
-        end = self._log.high_water_mark().position
-        end = end if stop is None else min(end, stop)
+        mark = self._log.high_water_mark().position
+        end = mark if stop is None else min(mark, stop)
         found: list[Notification] = []
         if end < start:
-            return Page(found, start - 1)
+            return Page(found, start - 1, mark)
         try:
             events = self._log.select(start, limit, stop=end, event_types=self._types)
             found.extend(events)
@@ -94,7 +97,7 @@ class PageReader:
             return self._up_to(error, start, leases)
         if len(found) == limit:
             end = found[-1].position
-        return Page(self._of(found, leases), end)
+        return Page(self._of(found, leases), end, mark)
 
     def _up_to(self, error: Unreadable, start: int, leases: Sequence[Lease]) -> Page:
         """Returns what comes before a row that cannot be read, or else that row."""
@@ -106,7 +109,7 @@ class PageReader:
             if found:
                 return Page(self._of(found, leases), before)
         is_mine = shard_of(error.originator_id, self._shards) in {each.shard for each in leases}
-        return Page([], error.position, error if is_mine else None)
+        return Page([], error.position, unreadable=error if is_mine else None)
 
     def _of(self, found: list[Notification], leases: Sequence[Lease]) -> list[Notification]:
         if self._shards == len(leases):
@@ -118,8 +121,15 @@ class PageReader:
 class PageWriter:
     """Lets a projection handle pages, and moves its checkpoint on."""
 
-    def __init__(self, store: ProjectionStore, projection: BaseProjection, seconds: float) -> None:
+    def __init__(
+        self,
+        store: ProjectionStore,
+        projection: BaseProjection,
+        seconds: float,
+        telemetry: Telemetry,
+    ) -> None:
         self._store = store
+        self.telemetry = telemetry
         self._letters = DeadLetters(store)
         self._projection = projection
         self._seconds = seconds
@@ -132,35 +142,27 @@ class PageWriter:
             LeaseLost: another worker has been there. Nothing is written.
         """
         notifications = page.notifications
-        if not notifications:
-            return self._store.advance(leases, page.position, self._seconds)
-        if self._projection.is_transactional:
-            return self._in_transaction(leases, page)
-        aside = self._aside(leases)
-        behind = []
-        for index, n in enumerate(notifications):
-            if n.originator_id in aside:
-                behind.append(self._letter(n))
-            else:
-                self._handle(n, n.position, index)
-        return self._store.advance(
-            leases,
-            page.position,
-            self._seconds,
-            lambda session: self._letters.put(session.connection(), behind),
-        )
+        lag = max(0, page.end - page.position)
+        with self.telemetry.page(len(notifications), page.position, lag):
+            if not notifications:
+                return self._store.advance(leases, page.position, self._seconds)
+            if self._projection.is_transactional:
+                return self._in_transaction(leases, page)
+            return self._before_transaction(leases, page)
 
     def set_aside(
         self, leases: Sequence[Lease], page: Page, error: Exception, attempts: int
     ) -> list[Lease]:
         """Sets the stream of the only event of a page aside, and moves the checkpoint on."""
         letter = self._failed_letter(page, error, attempts)
-        return self._store.advance(
+        moved = self._store.advance(
             leases,
             page.position,
             self._seconds,
             lambda session: self._letters.put(session.connection(), [letter]),
         )
+        self.telemetry.set_aside()
+        return moved
 
     def _in_transaction(self, leases: Sequence[Lease], page: Page) -> list[Lease]:
         shards = [each.shard for each in leases]
@@ -181,6 +183,21 @@ class PageWriter:
 
         return self._store.advance(leases, page.position, self._seconds, work)
 
+    def _before_transaction(self, leases: Sequence[Lease], page: Page) -> list[Lease]:
+        aside = self._aside(leases)
+        behind = []
+        for index, n in enumerate(page.notifications):
+            if n.originator_id in aside:
+                behind.append(self._letter(n))
+            else:
+                self._handle(n, n.position, index)
+        return self._store.advance(
+            leases,
+            page.position,
+            self._seconds,
+            lambda session: self._letters.put(session.connection(), behind),
+        )
+
     def _aside(self, leases: Sequence[Lease]) -> set[object]:
         with self._store.datastore.reading() as connection:
             return self._letters.streams(connection, [each.shard for each in leases])
@@ -190,13 +207,15 @@ class PageWriter:
         if handler is None:
             return
         try:
-            handler(notification.event, target)
+            with self.telemetry.event(notification):
+                handler(notification.event, target)
         except Exception as error:
             self._fail(error, index)
 
     def _fail(self, error: Exception, index: int | None) -> None:
         if self._store.is_passing(error):
             raise error
+        self.telemetry.failed(error)
         raise HandlerFailed(error, index) from error
 
     def _letter(self, n: Notification) -> DeadLetter:

@@ -19,6 +19,7 @@ from eventsourcing.application.projections.pages import (
     PageWriter,
 )
 from eventsourcing.application.projections.stores import store_of
+from eventsourcing.application.projections.telemetry import telemetry_of
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.exceptions import PersistenceError, ProgrammingError
 from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemyDatastore
@@ -81,7 +82,7 @@ class ProjectionRunner:
             self._store.setup(getattr(projection, "tables", ()))
             setup_views(self._store, getattr(projection, "views", {}))
         self._reader = PageReader(application.notification_log, projection)
-        self._writer = PageWriter(self._store, projection, lease_seconds)
+        self._writer = PageWriter(self._store, projection, lease_seconds, telemetry_of(projection))
         self._leases = Leases(self._store, self.name, lease_seconds)
         self._held: list[Lease] = []
         self._renew_at = 0.0
