@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from sqlalchemy import create_engine
+
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.exceptions import PersistenceError, SequencedItemConflict
 from eventsourcing.infrastructure.eventstore import EventStore
@@ -57,6 +59,21 @@ def forgetful(uri: str, settings: Settings) -> SimpleApplication:
     return app
 
 
+def clinging(uri: str, settings: Settings) -> SimpleApplication:
+    """Return an application that has one connection, and never makes another."""
+    made: list[Any] = []
+    url = SQLAlchemySettings(uri=uri).url
+    first = create_engine(url)
+
+    def connect() -> Any:
+        if not made:
+            made.append(first.raw_connection())  # and keeps it
+        return made[0].dbapi_connection
+
+    engine = create_engine(url, creator=connect, pool_size=1, max_overflow=0)
+    return SimpleApplication(engine=engine, setup_table=False)
+
+
 def _application(
     manager: type[SQLAlchemyRecordManager], uri: str, settings: Settings
 ) -> SimpleApplication:
@@ -69,4 +86,5 @@ APPLICATIONS: Mapping[str, Callable[[str, Settings], SimpleApplication]] = {
     "row by row": lambda uri, settings: _application(_RowByRow, uri, settings),
     "careless": lambda uri, settings: _application(_Careless, uri, settings),
     "forgetful": forgetful,
+    "clinging": clinging,
 }

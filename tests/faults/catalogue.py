@@ -9,9 +9,13 @@ __all__ = ["MODULES", "scenarios"]
 
 MODULES = (
     "client_killed",
+    "server_killed",
+    "answer_cut",
+    "hot_streams",
     "size",
     "quorum",
     "galera",
+    "fuzzing",
 )
 """In ``tests.faults.scenarios``; each has ``SCENARIOS``."""
 

@@ -50,7 +50,7 @@ class Orders:
         threads: how many writers it has.
         saves: how often each of them tries to save.
         seconds: after which it ends, whatever comes.
-        stop: a file; when that is there, the client ends.
+        go, stop: files; the client begins when the first is there, and ends when the second is.
         is_shared: whether all writers use all streams, or else each has its own of these names.
         patience: how probable it is that a save which found no database is repeated; one whose
             outcome is unknown always is, until the client ends.
@@ -68,6 +68,7 @@ class Orders:
     threads: int = 1
     saves: int = ENDLESS
     seconds: float = 120.0
+    go: str = ""
     stop: str = ""
     is_shared: bool = True
     patience: float = 0.5
@@ -103,6 +104,7 @@ def run(orders: Orders) -> None:
     if orders.has_transactions:
         mysql.LARGEST_STATEMENT = 0
     log = Log(Path(orders.log))
+    _wait_for(orders.go, orders.seconds)
     with APPLICATIONS[orders.application](orders.uri, orders.settings) as app:
         if orders.failpoint:
             failpoints.arm(orders.failpoint, app.event_store.record_manager.datastore.engine)  # type: ignore[attr-defined]
@@ -113,6 +115,12 @@ def run(orders: Orders) -> None:
         for thread in threads:
             thread.join()
     log.close()
+
+
+def _wait_for(go: str, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while go and not Path(go).exists() and time.monotonic() < end:
+        time.sleep(PAUSE / 2)
 
 
 class Writer:
@@ -166,10 +174,10 @@ class Writer:
 
     def _save(self, key: str, *accounts: Account) -> None:
         self._log.write("invoke", key, entries(*accounts))
-        answer, error = self._try(accounts)
+        answer, error = self._try(key, accounts)
         self._log.write(answer, key, error and type(error).__name__)
 
-    def _try(self, accounts: Sequence[Account]) -> tuple[Answer, Exception | None]:
+    def _try(self, key: str, accounts: Sequence[Account]) -> tuple[Answer, Exception | None]:
         """Save, and repeat it where that is what an application should do."""
         is_unknown = False
         while True:
@@ -183,6 +191,7 @@ class Writer:
                 gives_up = not is_unknown and self._chance.random() >= self._orders.patience
                 if gives_up or self._is_over():
                     return ("unknown" if is_unknown else "fail"), error
+                self._log.write("again", key, type(error).__name__)
             except Exception as error:
                 self._log.write("error", "", f"{type(error).__name__} while saving: {error}")
                 return "unknown", error

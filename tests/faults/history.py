@@ -5,6 +5,7 @@ A log has a line of JSON for each thing that happened: ``[kind, key, nanoseconds
 - ``invoke``: a save is about to be tried; the detail is its events.
 - ``ok``, ``fail``, ``unknown``: the answer to the save with this key; the detail is the class of
   the error.
+- ``again``: the save is about to be repeated; the detail is the class of the error.
 - ``error``: something that should not be, in words.
 
 A save without an answer, as of a client that was killed, is unknown.
@@ -93,11 +94,13 @@ class Logged(NamedTuple):
         saves: in the order in which they were invoked, of each client.
         errors: what should not have been, in words.
         refusals: how many saves were answered with an error, by its class.
+        repeats: how many were repeated after an error, by its class.
     """
 
     saves: list[Save]
     errors: list[str]
     refusals: Counter[str]
+    repeats: Counter[str]
 
     def count(self, answer: Answer) -> int:
         """Return how many saves had this answer."""
@@ -106,7 +109,7 @@ class Logged(NamedTuple):
 
 def read_logs(paths: Iterable[Path]) -> Logged:
     """Read the logs of some clients; one that never came to write one has none."""
-    logged = Logged([], [], Counter())
+    logged = Logged([], [], Counter(), Counter())
     for path in paths:
         _read_log(path, logged)
     return logged
@@ -118,6 +121,8 @@ def _read_log(path: Path, logged: Logged) -> None:
         if kind == "invoke":
             events = tuple(Entry(*event) for event in detail)
             invoked[key] = Save(events, "unknown", invoked=at)
+        elif kind == "again":
+            logged.repeats[detail] += 1
         elif kind == "error":
             logged.errors.append(detail)
         else:

@@ -11,14 +11,14 @@ from typing import Any
 from tests.backends import Backend
 from tests.faults.client import Orders, start
 from tests.faults.failpoints import Failpoint
-from tests.faults.history import audit, read_logs, read_rows, wait_until_alone
+from tests.faults.history import Tail, audit, read_logs, read_rows, wait_until_alone
 from tests.faults.scenario import Case, Outcome, Scenario
 from tests.faults.stores import SQL, opened
 
 CLIENTS = 4  # at once
 THREADS = 4
 STREAMS = 6
-LONGEST_LIFE = 0.15  # seconds of traffic until a random instant is sure to have come
+LONGEST_WAIT = 0.15  # seconds from a client's first save to a random instant
 PATIENCE = 2.0  # seconds until a client is killed that has not come to its failpoint
 
 
@@ -89,15 +89,20 @@ def _kill_some(batch: Iterator[Orders], chance: random.Random) -> Sequence[Path]
     deadline = time.monotonic() + PATIENCE
     for orders, process in clients:
         if orders.failpoint is None:
-            while not Path(orders.log).exists() and process.is_alive():
+            first = chance.choice(("invoke", "ok"))
+            while not _has_logged(orders, first) and time.monotonic() < deadline:
                 time.sleep(0.002)
-            time.sleep(chance.uniform(0, LONGEST_LIFE))  # and so the next one lives longer
+            time.sleep(chance.uniform(0, LONGEST_WAIT))  # and so the next one lives longer
             process.kill()
     for _, process in clients:
         wait([process.sentinel], deadline - time.monotonic())
         process.kill()
         process.join()
     return [Path(orders.log) for orders, _ in clients]
+
+
+def _has_logged(orders: Orders, kind: str) -> bool:
+    return any(line.kind == kind for line in Tail(Path(orders.log)).lines())
 
 
 SCENARIOS = (

@@ -1,0 +1,114 @@
+"""The connection is cut when the server has committed, and before the client hears of it."""
+
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.backends import Backend
+from tests.faults.client import Orders, start
+from tests.faults.history import Logged, audit, read_logs, read_rows, wait_until_alone
+from tests.faults.scenario import Case, Outcome, Scenario
+from tests.faults.stores import SERVERS, opened
+from tests.servers.address import Address
+from tests.servers.proxy import Cut, Proxy, Where
+
+THREADS = 8
+STREAMS = ("a", "b", "c")
+SECONDS_TO_CUT = 30.0
+REFUSED = 0.25  # the part of the cuts after which nobody can connect for a while
+
+
+def run(case: Case) -> Outcome:
+    """Cut the connections of clients that save as they should."""
+    return _run(case, "right")
+
+
+def control(case: Case) -> Outcome:
+    """Cut those of clients that do not know their own events again."""
+    return _run(case, "forgetful")
+
+
+def _run(case: Case, application: str) -> Outcome:
+    chance = random.Random(case.seed)
+    with opened(case) as backend:
+        address = Address.from_uri(str(backend.uri), default_port=0)
+        cuts, logs = 0, []
+        with Proxy(address) as proxy:
+            for has_transactions in (False, True):
+                orders = _orders(case, backend, proxy, application, has_transactions)
+                is_last = has_transactions
+                target = case.count if is_last else case.count // 2
+                client = start(orders)
+                # a save of one event commits itself, and every one of PostgreSQL's
+                in_transaction = has_transactions and case.backend == "mariadb"
+                _cut(proxy, b"COMMIT" if in_transaction else b"Account.", target, chance)
+                Path(orders.stop).touch()
+                client.join()
+                logs.append(Path(orders.log))
+            cuts = proxy.cuts
+        wait_until_alone(backend)
+        logged = read_logs(logs)
+        anomalies = [*audit(logged, read_rows(backend)), *_self_conflicts(logged)]
+    figures = {
+        "acknowledged": f"{logged.count('ok'):,}",
+        "typed unknown, and saved again": f"{logged.repeats['OutcomeUnknown']:,}",
+    }
+    return Outcome(cuts, anomalies, figures)
+
+
+def _orders(
+    case: Case, backend: Backend, proxy: Proxy, application: str, has_transactions: bool
+) -> Orders:
+    part = int(has_transactions)
+    return Orders(
+        uri=proxy.uri(str(backend.uri)),
+        log=str(case.directory / f"{part}.log"),
+        seed=f"{case.seed}-{part}",
+        streams=STREAMS,
+        threads=THREADS,
+        seconds=3600,
+        stop=str(case.directory / f"stop-{part}"),
+        is_shared=False,  # so that nobody else can be in the way
+        settings={"group_commit": True} if has_transactions else {},
+        has_transactions=has_transactions,
+        application=application,
+    )
+
+
+def _cut(proxy: Proxy, text: bytes, target: int, chance: random.Random) -> None:
+    """Cut one connection after the other, until so many have been cut in all."""
+    while proxy.cuts < target:
+        before = proxy.cuts
+        proxy.cut(Cut(text, Where.BEFORE_ANSWER))
+        deadline = time.monotonic() + SECONDS_TO_CUT
+        while proxy.cuts == before:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no request with {text!r} has come by")
+            time.sleep(0.0005)
+        if chance.random() < REFUSED:
+            proxy.refuse()
+            time.sleep(chance.uniform(0, 0.05))
+            proxy.accept()
+        time.sleep(chance.uniform(0, 0.02))
+
+
+def _self_conflicts(logged: Logged) -> Iterator[str]:
+    """Yield what should not be where each writer has streams of its own."""
+    if count := logged.refusals["ConcurrencyError"]:
+        yield f"{count} saves were in conflict with their own writer's"
+
+
+SCENARIOS = (
+    Scenario(
+        name="answer-cut",
+        title="connection cut between COMMIT and its answer, by a TCP proxy",
+        unit="cuts",
+        backends=SERVERS,
+        short=100,
+        long=1_000,
+        run=run,
+        control=control,
+        control_count=20,
+    ),
+)
