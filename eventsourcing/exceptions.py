@@ -20,6 +20,7 @@ The tree::
     ├── ConcurrencyError                    somebody else took the position first
     ├── SubscriberError                     stored, but subscribers failed afterwards
     ├── ProjectionBehind (TimeoutError)     a projection has not come so far in time
+    ├── ProjectionFailed                    an inline projection failed, and so does the save
     ├── EncodeError (ValueError)            a value that cannot be stored
     ├── DecodeError (ValueError)            a text that is not a stored state
     ├── DataIntegrityError                  a stored row that cannot be what was written
@@ -70,6 +71,7 @@ __all__ = [
     "PersistenceError",
     "ProgrammingError",
     "ProjectionBehind",
+    "ProjectionFailed",
     "ReadOnlyDatabase",
     "RepositoryKeyError",
     "SequencedItemConflict",
@@ -213,6 +215,18 @@ class ProjectionBehind(EventSourcingError, TimeoutError):
     def __init__(self, message: str, *, position: int = 0) -> None:
         super().__init__(message)
         self.position = position
+
+
+class ProjectionFailed(EventSourcingError):
+    """A projection raised in the transaction of a save, or what it wrote was refused.
+
+    Attributes:
+        projection: its name.
+    """
+
+    def __init__(self, message: str, *, projection: str = "") -> None:
+        super().__init__(message)
+        self.projection = projection
 
 
 # -- stored form -------------------------------------------------------------------------

@@ -27,9 +27,11 @@ def right(uri: str, settings: Settings) -> SimpleApplication:
 class _RowByRow(SQLAlchemyRecordManager):
     """Commits each row by itself."""
 
-    def _write(self, rows: Sequence[tuple[Any, ...]], is_shared: bool = False) -> None:
+    def _write(
+        self, rows: Sequence[tuple[Any, ...]], is_shared: bool = False, work: Any = None
+    ) -> None:
         for row in rows:
-            super()._write([row])
+            super()._write([row], work=work)
 
 
 class _Careless(SQLAlchemyRecordManager):

@@ -15,10 +15,12 @@ from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.domain.model.aggregate import AggregateRoot
 from eventsourcing.domain.model.events import DomainEvent
 from eventsourcing.exceptions import DataIntegrityError, EventSourcingError, ProjectionBehind
+from eventsourcing.infrastructure.recordmanager import MAX_POSITION
 from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemyDatastore
 from eventsourcing.infrastructure.sqlalchemy.deadletters import DeadLetter, DeadLetters
 from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
 from eventsourcing.infrastructure.sqlalchemy.projectionstore import (
+    SAVERS,
     Checkpoint,
     ProjectionSession,
     last_position,
@@ -63,8 +65,11 @@ class ProjectionControl:
         return self._store.all_checkpoints()
 
     def position(self) -> int:
-        """Returns up to where, inclusive, each event has taken effect, or is set aside."""
-        return min(each.position for each in self.checkpoints())
+        """Returns up to where, inclusive, each event has taken effect, or is set aside. Of an
+        inline projection that is the end.
+        """
+        reached = self._reached()
+        return self.end() if reached == MAX_POSITION else reached
 
     def end(self) -> int:
         """Returns up to where, inclusive, the feed can be read now."""
@@ -84,7 +89,7 @@ class ProjectionControl:
             ProjectionBehind: it has not come so far in that time.
         """
         until, pause = monotonic() + timeout, FIRST_PAUSE
-        while (reached := self.position()) < position:
+        while (reached := self._reached()) < position:
             if monotonic() >= until:
                 raise ProjectionBehind(
                     f"the projection {self._store.name!r} is at position {reached} of the feed, and"
@@ -161,6 +166,12 @@ class ProjectionControl:
                 self._store.lock(connection, [letter.shard])
                 self._letters.drop(connection, letter)
         return self.retry(originator_id)
+
+    def _reached(self) -> int:
+        found = self.checkpoints()
+        if all(each.owner == SAVERS for each in found):
+            return MAX_POSITION  # with the save itself
+        return min(each.position for each in found)
 
     def _apply(self, letter: DeadLetter) -> bool:
         """Handles an event again, and tells whether that succeeded."""

@@ -41,7 +41,10 @@ class ProjectionMonitor:
         seconds = now - self._read_at
         end = self._application.notification_log.high_water_mark().position
         try:
-            found = read_status(self._datastore)
+            found = [
+                each._replace(position=end) if each.is_inline else each
+                for each in read_status(self._datastore)
+            ]
         except TableNotFound:
             return []  # there never was one
         before = self._positions
@@ -61,7 +64,7 @@ def as_table(found: Sequence[ProjectionStatus]) -> str:
     titles = ("projection", "version", "state", "position", "behind", "a second", "shards")
     rows: list[tuple[str, ...]] = [(*titles, "workers", "failed", "set aside")]
     for each in found:
-        states = ("live" * each.is_live, "paused" * each.is_paused)
+        states = ("live" * each.is_live, "paused" * each.is_paused, "inline" * each.is_inline)
         numbers = (each.position, each.lag, round(each.per_second))
         rows.append(
             (

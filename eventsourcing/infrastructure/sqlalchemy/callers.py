@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import Connection, Dialect, Engine
 from sqlalchemy.exc import SQLAlchemyError
@@ -25,6 +25,7 @@ from eventsourcing.infrastructure.sqlalchemy.statements import Write
 
 __all__ = ["CallersTransaction", "dialect_of"]
 
+Work: TypeAlias = Callable[[Connection], None]
 Given = Session | scoped_session[Session] | Connection
 
 
@@ -75,17 +76,19 @@ class CallersTransaction:
 
     def execute(self, write: Write) -> None:
         """See :class:`Connections`."""
+        self.execute_with(write, None)
+
+    def execute_with(self, write: Write, work: Work | None) -> None:
+        """See :class:`Connections`. All of it is within the SAVEPOINT."""
         self._flush()
         with self._unless_broken() as connection:
             if isinstance(self._given, Connection):
                 AfterConnectionCommit.of(connection)
             self._check(connection, write)
             with self._savepoint(connection):
-                if write.many and not self._driver.batches:
-                    for row in write.parameters:
-                        connection.exec_driver_sql(write.sql, row)
-                else:
-                    connection.exec_driver_sql(write.sql, write.parameters)
+                write.execute_on(connection, self._driver.batches)
+                if work is not None:
+                    work(connection)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import Connection, Dialect, Engine
@@ -27,6 +27,7 @@ __all__ = ["Connections", "OwnEngine"]
 
 T = TypeVar("T")
 Spare: TypeAlias = tuple[Pool, Any]
+Work: TypeAlias = Callable[[Connection], None]
 
 
 class Connections(Protocol):
@@ -56,6 +57,12 @@ class Connections(Protocol):
 
     def execute(self, write: Write) -> None:
         """Executes all of the write, or nothing."""
+
+    def execute_with(self, write: Write, work: Work) -> None:
+        """Executes the write, and then does the work in the same transaction: all, or nothing.
+
+        What the work raises is of the library, unless it is an interrupt.
+        """
 
     def reading(self) -> AbstractContextManager[Connection]:
         """Gives a connection on which to look at the tables."""
@@ -146,6 +153,17 @@ class OwnEngine:
 
         self._use(work)
 
+    def execute_with(self, write: Write, work: Work) -> None:
+        """See :class:`Connections`."""
+        with self.reading() as connection:
+            dbapi_connection: Any = connection.connection.dbapi_connection
+            with self._transaction(connection), closing(dbapi_connection.cursor()) as cursor:
+                self._driver.check(self.engine, cursor, write)
+                write.execute_on(connection, self._driver.batches)
+                work(connection)
+            if self._driver.doubtful:
+                self._driver.check_commit(dbapi_connection)
+
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """See :class:`Connections`."""
@@ -172,16 +190,8 @@ class OwnEngine:
     @contextmanager
     def ddl(self) -> Iterator[Connection]:
         """See :class:`Connections`."""
-        with self.reading() as connection:
-            connection.exec_driver_sql(self._driver.begin)
-            try:
-                yield connection
-                connection.exec_driver_sql("COMMIT")
-            except BaseException as error:
-                if not self._translate.is_breaking(error):
-                    with suppress(SQLAlchemyError):
-                        connection.exec_driver_sql("ROLLBACK")
-                raise
+        with self.reading() as connection, self._transaction(connection):
+            yield connection
 
     def when_committed(
         self, callback: Callable[[], None], or_else: Callable[[], None] | None = None
@@ -193,6 +203,18 @@ class OwnEngine:
         """See :class:`Connections`. What other threads are using is closed when they are done."""
         self._is_closed = True
         self.engine.dispose()
+
+    @contextmanager
+    def _transaction(self, connection: Connection) -> Iterator[None]:
+        connection.exec_driver_sql(self._driver.begin)
+        try:
+            yield
+            connection.exec_driver_sql("COMMIT")
+        except BaseException as error:
+            if not self._translate.is_breaking(error):
+                with suppress(SQLAlchemyError):
+                    connection.exec_driver_sql("ROLLBACK")
+            raise
 
     def _use(self, work: Callable[[Any], T]) -> T:
         with self._gate.lock:

@@ -220,16 +220,24 @@ class SQLAlchemyDatastore:
         except Exception as error:
             self._translate.raise_for(error)
 
-    def execute(self, write: Write) -> None:
+    def execute(self, write: Write, work: Callable[[Connection], None] | None = None) -> None:
         """Executes all of the write, or nothing.
+
+        Args:
+            work: is done after it, in the same transaction. Raises errors of the library, for
+                which see :meth:`translating`.
 
         Raises:
             OutcomeUnknown: the connection was lost on the way.
             PersistenceError: of the class that fits.
+            Exception: what ``work`` raises. Nothing is written.
         """
         self._check_open()
         try:
-            self._connections.execute(write)
+            if work is None:
+                self._connections.execute(write)
+            else:
+                self._connections.execute_with(write, work)
         except Exception as error:
             is_lost = self._translate.class_of(error) is DatabaseUnavailable
             self._translate.raise_for(
@@ -261,6 +269,14 @@ class SQLAlchemyDatastore:
         try:
             with self._connections.ddl() as connection:
                 yield connection
+        except Exception as error:
+            self._translate.raise_for(error)
+
+    @contextmanager
+    def translating(self) -> Iterator[None]:
+        """Raises PersistenceError, of the class that fits, for an error of the database."""
+        try:
+            yield
         except Exception as error:
             self._translate.raise_for(error)
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, and_, delete, insert, select, update
+from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
+from eventsourcing.exceptions import ProgrammingError
 from eventsourcing.infrastructure.sqlalchemy.projectionstore import (
+    SAVERS,
     Checkpoint,
     Lease,
     ProjectionStore,
@@ -24,13 +26,41 @@ from eventsourcing.infrastructure.sqlalchemy.projectiontables import (
     workers,
 )
 
-__all__ = ["Leases", "share"]
+__all__ = ["Leases", "hold_for_savers", "share"]
+
+FOR_EVER = 2**62  # milliseconds
 
 
 def share(worker: str, alive: Sequence[str], shards: int) -> int:
     """Returns how many shards are a worker's: as many as each other's, or one more."""
     ranks = sorted({*alive, worker})
     return shards // len(ranks) + (ranks.index(worker) < shards % len(ranks))
+
+
+def hold_for_savers(store: ProjectionStore, end: int) -> None:
+    """Keeps all workers from a projection for good, because those who save do its work.
+
+    Args:
+        end: up to where all shards must have come.
+
+    Raises:
+        ProgrammingError: they have not, or somebody works on one.
+        PersistenceError: the database refused.
+    """
+    c = checkpoints.c
+    is_free = and_(c.position >= end, c.lease_until <= DatabaseClock())
+    statement = (
+        update(checkpoints)
+        .where(store.mine, or_(c.owner == SAVERS, is_free))
+        .values(owner=SAVERS, token=c.token + 1, lease_until=FOR_EVER)
+    )
+    with store.transaction() as connection:
+        if connection.execute(statement).rowcount != store.shards:
+            raise ProgrammingError(
+                f"the projection {store.name!r} cannot be made by those who save: a runner has it,"
+                f" or it has not come to position {end} of the feed. Catch up while nobody saves,"
+                " and close the runner"
+            )
 
 
 class Leases:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Index, PrimaryKeyConstraint, Table, UniqueConstraint
+from sqlalchemy import Connection, Index, PrimaryKeyConstraint, Table, UniqueConstraint
 
 from eventsourcing.exceptions import (
     ConstraintViolation,
@@ -40,9 +41,15 @@ class SQLAlchemyRecordManager(RecordManager):
             default the table ``stored_events``.
         item_class: a named tuple class.
 
+    Attributes:
+        inline: is given the items of each save once they are written, and the connection, to write
+            more in the same transaction. Saves share none then.
+
     Raises:
         ProgrammingError: the table lacks a column, or the constraint.
     """
+
+    inline: Callable[[Sequence[tuple[Any, ...]], Connection], None] | None = None
 
     def __init__(
         self,
@@ -78,7 +85,9 @@ class SQLAlchemyRecordManager(RecordManager):
             return
         rows = self._statements.rows(items)
         try:
-            if self._groups is None:
+            if self.inline is not None:
+                self._write(rows, work=partial(self.inline, items))
+            elif self._groups is None:
                 self._write(rows)
             else:
                 self._groups.record(rows)
@@ -88,10 +97,15 @@ class SQLAlchemyRecordManager(RecordManager):
                 raise ConstraintViolation(str(conflict)) from None
             raise
 
-    def _write(self, rows: Sequence[tuple[Any, ...]], is_shared: bool = False) -> None:
+    def _write(
+        self,
+        rows: Sequence[tuple[Any, ...]],
+        is_shared: bool = False,
+        work: Callable[[Connection], None] | None = None,
+    ) -> None:
         for _ in range(MOST_FENCED):
             try:
-                self.datastore.execute(self._statements.write(rows, is_shared))
+                self.datastore.execute(self._statements.write(rows, is_shared), work)
                 return
             except SequencedItemConflict as conflict:
                 if not self._is_fenced(conflict):

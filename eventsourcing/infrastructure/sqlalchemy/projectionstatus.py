@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import case, func, select
 
 from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemyDatastore
+from eventsourcing.infrastructure.sqlalchemy.projectionstore import SAVERS
 from eventsourcing.infrastructure.sqlalchemy.projectiontables import (
     DatabaseClock,
     checkpoints,
@@ -30,6 +31,7 @@ class ProjectionStatus(NamedTuple):
         per_second: positions since it was read before; 0 the first time.
         failed: events that could not be handled.
         set_aside: these, and the events behind them in their streams.
+        is_inline: whether it is made in the transactions of saves, and so is never behind.
     """
 
     name: str
@@ -44,6 +46,7 @@ class ProjectionStatus(NamedTuple):
     per_second: float = 0.0
     failed: int = 0
     set_aside: int = 0
+    is_inline: bool = False
 
 
 def read_status(datastore: SQLAlchemyDatastore) -> list[ProjectionStatus]:
@@ -64,6 +67,7 @@ def read_status(datastore: SQLAlchemyDatastore) -> list[ProjectionStatus]:
             func.sum(_number(is_leased)),
             func.count(case((is_leased, c.owner)).distinct()),
             func.min(c.position),
+            func.min(_number(func.coalesce(c.owner, "") == SAVERS)),
         )
         .group_by(c.name, c.version)
         .order_by(c.name, c.version)
@@ -76,13 +80,13 @@ def read_status(datastore: SQLAlchemyDatastore) -> list[ProjectionStatus]:
         rows = connection.execute(query).all()
         counts = {(row[0], row[1]): row[2:] for row in connection.execute(letters)}
     found = []
-    for name, version, is_live, is_paused, shards, leased, workers, position in rows:
+    for name, version, is_live, is_paused, shards, leased, workers, position, is_inline in rows:
         failed, set_aside = counts.get((name, version), (0, 0))
         status = ProjectionStatus(
             *(name, version, bool(is_live), bool(is_paused)),
             *(shards, int(leased), workers, position),
         )
-        found.append(status._replace(failed=failed, set_aside=set_aside))
+        found.append(status._replace(failed=failed, set_aside=set_aside, is_inline=bool(is_inline)))
     return found
 
 

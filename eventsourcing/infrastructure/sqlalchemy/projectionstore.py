@@ -30,6 +30,8 @@ from eventsourcing.infrastructure.sqlalchemy.projectiontables import (
 from eventsourcing.infrastructure.sqlalchemy.silence import limited_silence
 
 __all__ = [
+    "PASSING",
+    "SAVERS",
     "Checkpoint",
     "Lease",
     "LeaseLost",
@@ -50,6 +52,10 @@ PASSING = (
 """What is no event's fault, and is tried again until it is over."""
 
 
+SAVERS = "savers"
+"""The owner of shards whose work is done in the transactions of saves, and by no worker."""
+
+
 class Lease(NamedTuple):
     """The right to work on a shard.
 
@@ -68,7 +74,8 @@ class Checkpoint(NamedTuple):
 
     Attributes:
         position: in the feed; up to it, inclusive, all of the shard is done or set aside.
-        owner: the worker that has the lease, or had it last; None if it was given back.
+        owner: the worker that has the lease, or had it last; None if it was given back. Of an
+            inline projection ``savers``; its position is where that began.
         token: how many owners there have been.
         seconds_left: of the lease, by the database's clock; 0 or less once it is over.
         is_live: whether readers are shown this version.

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Column, Dialect, Insert, Integer, Table, bindparam, select
+from sqlalchemy import Column, Connection, Dialect, Insert, Integer, Table, bindparam, select
 
 from eventsourcing.exceptions import ProgrammingError
 from eventsourcing.infrastructure.recordmanager import Bounds
@@ -31,6 +31,18 @@ class Write(NamedTuple):
     sql: str
     parameters: Any
     many: bool = False
+
+    def execute_on(self, connection: Connection, batches: bool) -> None:
+        """Inserts the rows in the transaction that is open.
+
+        Args:
+            batches: whether the driver's ``executemany`` may be used.
+        """
+        if self.many and not batches:
+            for row in self.parameters:
+                connection.exec_driver_sql(self.sql, row)
+        else:
+            connection.exec_driver_sql(self.sql, self.parameters)
 
 
 class Query(NamedTuple):
