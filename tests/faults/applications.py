@@ -1,5 +1,6 @@
 """The application that clients run, and others that lack a protection, for controls."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -63,6 +64,8 @@ def forgetful(uri: str, settings: Settings) -> SimpleApplication:
 
 def clinging(uri: str, settings: Settings) -> SimpleApplication:
     """Return an application that has one connection, and never makes another."""
+    # what the pool says of the lost connection, again and again, is no news
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL + 1)
     made: list[Any] = []
     url = SQLAlchemySettings(uri=uri).url
     first = create_engine(url)
@@ -72,7 +75,7 @@ def clinging(uri: str, settings: Settings) -> SimpleApplication:
             made.append(first.raw_connection())  # and keeps it
         return made[0].dbapi_connection
 
-    engine = create_engine(url, creator=connect, pool_size=1, max_overflow=0)
+    engine = create_engine(url, creator=connect, pool_size=1, max_overflow=0, pool_timeout=1)
     return SimpleApplication(engine=engine, setup_table=False)
 
 

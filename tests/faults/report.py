@@ -46,6 +46,7 @@ def _row(scenario: Scenario, backend: str, result: Result | None) -> str:
         return _cells(title, backend, "not run", "", "", "", "")
     count = "broke off" if result.count is None else f"{result.count:,} {scenario.unit}"
     anomalies = f"**{len(result.anomalies)}**" if result.anomalies else "0"
+    anomalies += f", **{len(result.late)} late**" if result.late else ""
     figures = ", ".join(f"{name}: {value}" for name, value in result.figures.items())
     control = "in `tests/`" if result.control is None else f"{result.control:,}"
     return _cells(title, backend, count, anomalies, figures, control, str(result.seed))

@@ -17,6 +17,7 @@ class Result:
         is_full: whether the long figure was asked for.
         count: how often it went wrong; None if the run itself broke off.
         anomalies: what was found, in words.
+        late: what took too long, in words.
         control: how many anomalies the control found; None if there is none, or it was left out.
         is_silent: whether there is a control, and it found nothing.
         seconds: of the run, without its control.
@@ -30,6 +31,7 @@ class Result:
     is_full: bool
     count: int | None
     anomalies: list[str]
+    late: list[str]
     control: int | None
     is_silent: bool
     seconds: float
@@ -38,15 +40,15 @@ class Result:
 
     @property
     def is_good(self) -> bool:
-        """Whether the promise held, and the control shows that it was probed."""
+        """Whether the promise held, late or not, and the control shows that it was probed."""
         return self.count is not None and not self.anomalies and not self.is_silent
 
 
 def append(path: Path, result: Result) -> None:
-    """Add a line to a file, which need not exist."""
+    """Add a line to a file, which need not exist, and which others may be adding to as well."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        file.write(json.dumps(asdict(result)) + "\n")
+    with path.open("ab", buffering=0) as file:
+        file.write(json.dumps(asdict(result)).encode() + b"\n")
 
 
 def read(paths: Iterable[Path]) -> Iterator[Result]:

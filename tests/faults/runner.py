@@ -1,27 +1,26 @@
 """Run scenarios and their controls: ``make faults``.
 
 The short figures are run, or the long ones (``--full``), or as many as ``--count`` says. Each run
-prints its seed; ``--only NAME --backend BACKEND --seed N`` runs it again. A run that finds an
-anomaly is a failure, and so is a control that finds none. What was found is added to
-``build/faults.jsonl``, and ``--report`` writes the table of docs/reliability.md from that.
+is a process of its own and prints its seed; ``--only NAME --backend BACKEND --seed N`` runs it
+again. A run that finds an anomaly is a failure, and so is a control that finds none. What was
+found is added to ``build/faults.jsonl``; ``--report`` writes the table of docs/reliability.md.
 """
 
-import faulthandler
 import os
 import random
+import subprocess
 import sys
 import tempfile
-import traceback
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import monotonic
 
 from tests.faults import report, results
 from tests.faults.catalogue import scenarios
-from tests.faults.facts import facts
-from tests.faults.results import Result
-from tests.faults.scenario import Case, Outcome, Scenario
+from tests.faults.run import Run
+from tests.faults.scenario import Scenario
 
 __all__ = ["main"]
 
@@ -29,8 +28,6 @@ ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "build" / "faults.jsonl"
 PAGE = ROOT / "docs" / "reliability.md"
 MEMORY = Path("/dev/shm")  # a disk that never makes anybody wait
-LONGEST = {False: 900, True: 8 * 3600}  # seconds until a run that hangs is ended, by --full
-MOST_SHOWN = 10  # anomalies of a run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,16 +41,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for scenario, backend in chosen:
             print(f"{scenario.name:24} {backend:12} {_counts(scenario):20} {scenario.title}")
         return 0
-    if os.access(MEMORY, os.W_OK):
-        tempfile.tempdir = str(MEMORY)
-    seed = random.SystemRandom().randrange(2**32) if given.seed is None else given.seed
-    known, failed = facts({backend for _, backend in chosen}), []
-    for scenario, backend in chosen:
-        result = _run(scenario, backend, seed, given, known)
-        results.append(given.results[0], result)
-        if not result.is_good:
-            failed.append(f"{scenario.name} on {backend}")
-    print(f"{len(chosen)} runs, {len(failed)} failed{': ' if failed else ''}{', '.join(failed)}")
+    if given.seed is None:
+        given.seed = random.SystemRandom().randrange(2**32)
+    if given.jobs == 0:
+        return max([_here(scenario, backend, given) for scenario, backend in chosen], default=1)
+    began = monotonic()
+    with ThreadPoolExecutor(given.jobs) as jobs:
+        codes = jobs.map(lambda pair: _in_a_process(pair[0], pair[1], given), chosen)
+        failed = [f"{s.name} on {b}" for (s, b), code in zip(chosen, codes, strict=True) if code]
+    named = f": {', '.join(failed)}" if failed else ""
+    print(f"{len(chosen)} runs in {monotonic() - began:.0f} s, {len(failed)} failed{named}")
     return 1 if failed or not chosen else 0
 
 
@@ -65,6 +62,12 @@ def _parser() -> ArgumentParser:
     made.add_argument("--backend", nargs="+", default=[], metavar="B", help="backends to run on")
     made.add_argument("--count", type=int, help="how often it is to go wrong")
     made.add_argument("--seed", type=int, help="of all that is random; a new one by default")
+    made.add_argument("--jobs", type=int, default=1, help="runs at a time; 0 for in this process")
+    made.add_argument(
+        "--untimed",
+        action="store_true",
+        help="what takes too long is told, and no failure: on a machine that does other things too",
+    )
     made.add_argument(
         "--results", type=Path, nargs="+", default=[RESULTS], help="file of the results"
     )
@@ -89,63 +92,22 @@ def _counts(scenario: Scenario) -> str:
     return f"{scenario.short:,} / {scenario.long:,} {scenario.unit}"
 
 
-def _run(
-    scenario: Scenario, backend: str, seed: int, given: Namespace, known: Mapping[str, str]
-) -> Result:
-    count = given.count or (scenario.long if given.full else scenario.short)
-    print(f"{scenario.name} on {backend}: {count:,} {scenario.unit}, seed {seed}", flush=True)
-    faulthandler.dump_traceback_later(LONGEST[given.full], exit=True)
-    began = monotonic()
-    outcome = _try(scenario.run, backend, count, seed)
-    seconds = monotonic() - began
-    control = None
-    if scenario.control is not None:
-        control = _try(scenario.control, backend, scenario.control_count, seed)
-    faulthandler.cancel_dump_traceback_later()
-    result = Result(
-        scenario=scenario.name,
-        backend=backend,
-        seed=seed,
-        is_full=given.full and not given.count,
-        count=None if isinstance(outcome, str) else outcome.count,
-        anomalies=[outcome] if isinstance(outcome, str) else outcome.anomalies,
-        control=len(control.anomalies) if isinstance(control, Outcome) else None,
-        is_silent=isinstance(control, str) or (control is not None and not control.anomalies),
-        seconds=seconds,
-        figures={} if isinstance(outcome, str) else outcome.figures,
-        facts=known,
-    )
-    _show(result, scenario, control, monotonic() - began - seconds)
-    return result
+def _in_a_process(scenario: Scenario, backend: str, given: Namespace) -> int:
+    """Run a scenario in a process of its own, and print what it says when it has ended."""
+    command = [sys.executable, "-m", "tests.faults", "--jobs=0", f"--only={scenario.name}"]
+    command += [f"--backend={backend}", f"--seed={given.seed}"]
+    command += [f"--results={given.results[0]}"]
+    command += [f"--count={given.count}"] if given.count else []
+    command += ["--full"] if given.full else []
+    command += ["--untimed"] if given.untimed else []
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    print(done.stdout, end="", flush=True)
+    return done.returncode
 
 
-def _try(function: Callable[[Case], Outcome], backend: str, count: int, seed: int) -> Outcome | str:
-    """Return the outcome, or else what the run broke off with."""
-    with tempfile.TemporaryDirectory(prefix="eventsourcing-faults-") as directory:
-        os.chmod(directory, 0o755)  # servers may run as another user
-        try:
-            return function(Case(backend, count, seed, Path(directory)))
-        except Exception:
-            return f"it broke off:\n{traceback.format_exc()}"
-
-
-def _show(
-    result: Result, scenario: Scenario, control: Outcome | str | None, control_seconds: float
-) -> None:
-    count = "none" if result.count is None else f"{result.count:,}"
-    figures = "".join(f", {name}: {value}" for name, value in result.figures.items())
-    print(
-        f"    {count} {scenario.unit} in {result.seconds:.1f} s,"
-        f" {len(result.anomalies)} anomalies{figures}"
-    )
-    for anomaly in result.anomalies[:MOST_SHOWN]:
-        print(f"    ANOMALY: {anomaly}")
-    if isinstance(control, Outcome):
-        print(
-            f"    control: {control.count:,} {scenario.unit} in {control_seconds:.1f} s,"
-            f" {len(control.anomalies)} anomalies"
-            f"{f', such as: {control.anomalies[0][:100]}' if control.anomalies else ''}"
-        )
-    if result.is_silent:
-        print(f"    THE CONTROL FOUND NOTHING{f': {control}' if isinstance(control, str) else ''}")
-    sys.stdout.flush()
+def _here(scenario: Scenario, backend: str, given: Namespace) -> int:
+    if os.access(MEMORY, os.W_OK):
+        tempfile.tempdir = str(MEMORY)
+    result = Run(scenario, backend, given.seed, given.full, given.count).result()
+    results.append(given.results[0], result)
+    return 0 if result.is_good and (given.untimed or not result.late) else 1

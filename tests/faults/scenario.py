@@ -32,11 +32,13 @@ class Outcome:
         count: how often it went wrong, which is what was asked for or more.
         anomalies: what should not have been, in words; nothing, if the promise holds.
         figures: what else is worth a line in the table, by name: saves, longest wait.
+        late: what took longer than promised, in words, which a busy machine can bring about.
     """
 
     count: int
     anomalies: list[str]
     figures: dict[str, str] = field(default_factory=dict)
+    late: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

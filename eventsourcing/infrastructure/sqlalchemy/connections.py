@@ -283,8 +283,20 @@ class OwnEngine:
                 is_clean = not self._translate.is_breaking(error) and self._undo(connection, cursor)
             finally:
                 if not (is_clean or self._is_memory):
-                    lent.invalidate()
+                    self._discard(lent, connection, cursor)
             raise
+
+    def _discard(self, lent: Any, connection: Any, cursor: Any) -> None:
+        """Closes a connection that others cannot use.
+
+        SQLite closes a file, and gives up the lock of a transaction, only when no cursor is left;
+        and a traceback may hold on to one for long.
+        """
+        try:
+            if self._driver.takes_turns:
+                self._undo(connection, cursor)
+        finally:
+            lent.invalidate()
 
     def _undo(self, connection: Any, cursor: Any) -> bool:
         """Rolls back, and tells whether that succeeded. An interrupt is raised."""

@@ -52,6 +52,7 @@ def run(case: Case) -> Outcome:
     """Have ``case.count`` pairs of transactions wait for each other."""
     chance = random.Random(case.seed)
     found: list[str] = []
+    late: list[str] = []
     saves: list[Save] = []
     longest, both = 0.0, 0
     with (
@@ -63,13 +64,14 @@ def run(case: Case) -> Outcome:
             cross = _both_read if backend.name == "sqlite" else _crosswise
             parts = cross(engine, threads, [f"{turn}-{name}" for name in "ab"], chance)
             found += [f"turn {turn}: {what}" for what in _one_is_given_up(parts)]
+            late += [f"turn {turn}: {p.seconds:.1f} s" for p in parts if p.seconds > LONGEST]
             saves += [part.save for part in parts]
             longest = max(longest, *(part.seconds for part in parts))
             both += all(part.error for part in parts)
         rows = read_rows(backend)
     found += anomalies(saves, rows.entries)
     figures = {"longest wait": f"{longest:.2f} s", "both refused": f"{both}"}
-    return Outcome(case.count, found, figures)
+    return Outcome(case.count, found, figures, late)
 
 
 def control(case: Case) -> Outcome:
@@ -91,9 +93,6 @@ def _one_is_given_up(parts: Sequence[Part]) -> Iterator[str]:
             yield f"surfaced: {error!r}"
     if not any(_is_given_up(error) for error in errors):
         yield f"nobody was given up: {errors}"
-    for part in parts:
-        if part.seconds > LONGEST:
-            yield f"answered after {part.seconds:.1f} s"
 
 
 def _is_given_up(error: Exception) -> bool:

@@ -49,6 +49,7 @@ def hold(case: Case, lock_timeout: float = LOCK_TIMEOUT) -> Outcome:
     chance = random.Random(case.seed)
     saves: list[Save] = []
     found: list[str] = []
+    late: list[str] = []
     longest = 0.0
     with opened(case) as backend:
         place = SQLAlchemyPlace(str(backend.uri), setup_table=False)
@@ -56,18 +57,22 @@ def hold(case: Case, lock_timeout: float = LOCK_TIMEOUT) -> Outcome:
             for turn in range(-(-case.count // SAVERS)):
                 first, second = _round(backend, store, turn, chance)
                 saves += [attempt.save for attempt in first + second]
-                found += [what for attempt in first for what in _refused_in_time(attempt)]
+                found += [what for attempt in first for what in _not_refused(attempt)]
+                late += [what for attempt in first for what in _late(attempt)]
                 found += [f"not saved afterwards: {a.error!r}" for a in second if a.error]
                 longest = max(longest, *(attempt.seconds for attempt in first))
         rows = read_rows(backend)
     found += anomalies(_last_answers(saves), rows.entries)
     figures = {"time-out": f"{LOCK_TIMEOUT:.1f} s", "longest wait": f"{longest:.2f} s"}
-    return Outcome(-(-case.count // SAVERS) * SAVERS, found, figures)
+    return Outcome(-(-case.count // SAVERS) * SAVERS, found, figures, late)
 
 
-def _refused_in_time(attempt: Attempt) -> Iterator[str]:
+def _not_refused(attempt: Attempt) -> Iterator[str]:
     if type(attempt.error) is not LockTimeout:
         yield f"{attempt.error!r} instead of LockTimeout, after {attempt.seconds:.2f} s"
+
+
+def _late(attempt: Attempt) -> Iterator[str]:
     if attempt.seconds > LOCK_TIMEOUT * ALLOWED:
         yield f"answered after {attempt.seconds:.2f} s"
 

@@ -130,7 +130,7 @@ def _run(
     case: Case, has_key: bool = True, read_feed: Callable[[Store], int] = _read_feed
 ) -> Outcome:
     chance = random.Random(case.seed)
-    found, figures = [], {}
+    found, late, figures = [], [], {}
     with ExitStack() as stack:
         stores = [
             stack.enter_context(_filled(case, size, has_key, chance))
@@ -140,7 +140,7 @@ def _run(
             few, many = _in_turn(stores, act, n)
             figures[name] = f"{few * 1e6:,.0f} and {many * 1e6:,.0f} µs, {many / few:.2f} times"
             if many / few > MOST_TIMES_SLOWER:
-                found.append(f"a {name} takes {many / few:.2f} times as long: {figures[name]}")
+                late.append(f"a {name} takes {many / few:.2f} times as long: {figures[name]}")
         for name, read, least in (
             ("a long stream", _read_long, case.count // 10),
             ("all events", read_feed, case.count),
@@ -151,7 +151,7 @@ def _run(
                 found.append(f"to read {name} takes {grown} MB")
             if count < least:
                 found.append(f"only {count:,} were read of {name}, which are {least:,}")
-    return Outcome(case.count, found, figures)
+    return Outcome(case.count, found, figures, late)
 
 
 def _without_key_and_pages(case: Case) -> Outcome:

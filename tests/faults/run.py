@@ -1,0 +1,108 @@
+"""One run of a scenario on one backend, and of its control."""
+
+import faulthandler
+import os
+import tempfile
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+
+from tests.faults.facts import facts
+from tests.faults.results import Result
+from tests.faults.scenario import Case, Outcome, Scenario
+
+__all__ = ["Run"]
+
+LONGEST = {False: 1800, True: 8 * 3600}  # seconds until a run that hangs is ended, by `is_full`
+MOST_SHOWN = 10  # anomalies of a run
+
+
+class Run:
+    """What is to be run.
+
+    Args:
+        seed: of all that is random.
+        is_full: whether the long figure is asked for.
+        count: how often it is to go wrong, if that is another figure.
+    """
+
+    def __init__(
+        self, scenario: Scenario, backend: str, seed: int, is_full: bool, count: int | None = None
+    ) -> None:
+        self._scenario = scenario
+        self._backend = backend
+        self._seed = seed
+        self._is_full = is_full and count is None
+        self._count = count or (scenario.long if is_full else scenario.short)
+        self._hangs_after = LONGEST[is_full]
+
+    def result(self) -> Result:
+        """Run it, and print what was found."""
+        scenario = self._scenario
+        seed = f"seed {self._seed}"
+        print(f"{scenario.name} on {self._backend}: {self._count:,} {scenario.unit}, {seed}")
+        faulthandler.dump_traceback_later(self._hangs_after, exit=True)
+        began = monotonic()
+        outcome = self._try(scenario.run, self._count)
+        seconds = monotonic() - began
+        control = None
+        if scenario.control is not None:
+            control = self._try(scenario.control, scenario.control_count)
+        faulthandler.cancel_dump_traceback_later()
+        result = self._result(outcome, control, seconds)
+        self._show(result, control, monotonic() - began - seconds)
+        return result
+
+    def _try(self, function: Callable[[Case], Outcome], count: int) -> Outcome | str:
+        """Return the outcome, or else what the run broke off with."""
+        with tempfile.TemporaryDirectory(prefix="eventsourcing-faults-") as directory:
+            os.chmod(directory, 0o755)  # servers may run as another user
+            try:
+                return function(Case(self._backend, count, self._seed, Path(directory)))
+            except Exception:
+                return f"it broke off:\n{traceback.format_exc()}"
+
+    def _result(
+        self, outcome: Outcome | str, control: Outcome | str | None, seconds: float
+    ) -> Result:
+        known = Outcome(0, [outcome]) if isinstance(outcome, str) else outcome
+        return Result(
+            scenario=self._scenario.name,
+            backend=self._backend,
+            seed=self._seed,
+            is_full=self._is_full,
+            count=known.count or None,
+            anomalies=known.anomalies,
+            late=known.late,
+            control=_found(control) if isinstance(control, Outcome) else None,
+            is_silent=isinstance(control, str) or (control is not None and not _found(control)),
+            seconds=seconds,
+            figures=known.figures,
+            facts=facts({self._backend}),
+        )
+
+    def _show(self, result: Result, control: Outcome | str | None, control_seconds: float) -> None:
+        count = "none" if result.count is None else f"{result.count:,}"
+        figures = "".join(f", {name}: {value}" for name, value in result.figures.items())
+        print(
+            f"    {count} {self._scenario.unit} in {result.seconds:.1f} s,"
+            f" {len(result.anomalies)} anomalies{figures}"
+        )
+        for anomaly in result.anomalies[:MOST_SHOWN]:
+            print(f"    ANOMALY: {anomaly}")
+        for what in result.late[:MOST_SHOWN]:
+            print(f"    LATE: {what}")
+        if isinstance(control, Outcome):
+            found = [*control.anomalies, *control.late]
+            print(
+                f"    control: {control.count:,} {self._scenario.unit} in {control_seconds:.1f} s,"
+                f" {len(found)} anomalies{f', such as: {found[0][:100]}' if found else ''}"
+            )
+        if result.is_silent:
+            why = f": {control}" if isinstance(control, str) else ""
+            print(f"    THE CONTROL FOUND NOTHING{why}")
+
+
+def _found(control: Outcome) -> int:
+    return len(control.anomalies) + len(control.late)

@@ -1,0 +1,53 @@
+"""A transaction that an interrupt has left behind does not keep SQLite's lock on the file."""
+
+from typing import Any
+
+import pytest
+
+from eventsourcing.exceptions import LockTimeout
+from eventsourcing.infrastructure.sqlalchemy.connections import OwnEngine
+from eventsourcing.infrastructure.sqlalchemy.errors import Translator
+from tests.backends import Backend
+from tests.infrastructure.sqlalchemy.helpers import Note, application, saved_note, stored
+
+
+def _save_while_an_interrupt_is_handled(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a batch refused, and Ctrl-C pressed before it is rolled back; save, while whoever
+    catches that holds on to its traceback.
+    """
+
+    def interrupted(self: Translator, error: BaseException) -> bool:
+        raise KeyboardInterrupt
+
+    with application(backend, lock_timeout=0.1) as app:
+        late = saved_note(app)
+        rival = app.repository.get(late.id, Note)
+        rival.edit("rival")
+        app.save(rival)
+        late.edit("late")
+        with monkeypatch.context() as patch:
+            patch.setattr(Translator, "is_breaking", interrupted)
+            with pytest.raises(KeyboardInterrupt) as caught:
+                app.save(Note.create(), late)
+        assert caught.tb is not None
+        saved_note(app)
+
+
+def test_an_interrupt_whose_traceback_is_known_locks_nobody_out(
+    sqlite_file: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _save_while_an_interrupt_is_handled(sqlite_file, monkeypatch)
+
+    assert stored(sqlite_file) == 3
+
+
+def test_control_a_connection_that_is_closed_as_it_is_keeps_the_lock(
+    sqlite_file: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def discard(self: OwnEngine, lent: Any, connection: Any, cursor: Any) -> None:
+        lent.invalidate()
+
+    monkeypatch.setattr(OwnEngine, "_discard", discard)
+
+    with pytest.raises(LockTimeout):
+        _save_while_an_interrupt_is_handled(sqlite_file, monkeypatch)
