@@ -91,14 +91,18 @@ class RecordManager(ABC):
         """
 
     def get_states(
-        self, sequence_id: object, bounds: Bounds = EVERYTHING
+        self,
+        sequence_id: object,
+        bounds: Bounds = EVERYTHING,
+        are_enough: Callable[[], bool] = lambda: True,
     ) -> Iterator[tuple[Any, ...]]:
-        """Reads items as :meth:`get_items` does, but only their first four fields: the id of the
-        sequence, the position, the topic and the state.
+        """Reads items as :meth:`get_items` does, but of some only the first four fields: the id of
+        the sequence, the position, the topic and the state. Override it where that is quicker.
 
-        Override it where that is quicker.
+        Args:
+            are_enough: tells, whenever items are fetched, whether these fields of them will do.
         """
-        return (item[:4] for item in self.get_items(sequence_id, bounds))
+        return self.get_items(sequence_id, bounds)
 
     @abstractmethod
     def feed(self) -> Feed:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from eventsourcing.domain.model.domainentity import DomainEntity, entity_classes
 from eventsourcing.domain.model.entity import VersionedEntity
-from eventsourcing.domain.model.events import Discarded, DomainEvent
+from eventsourcing.domain.model.events import Discarded, DomainEvent, schema_of
 from eventsourcing.domain.model.recipes import body_for
 from eventsourcing.exceptions import (
     DataIntegrityError,
@@ -23,26 +23,25 @@ from eventsourcing.exceptions import (
 )
 from eventsourcing.infrastructure.recordmanager import Bounds, RecordManager
 from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
+from eventsourcing.utils.picking import attribute_picker
 
 __all__ = ["MutatorFunc", "Replay", "fold"]
 
 Item = tuple[Any, ...]
 MutatorFunc = Callable[[Any, Any], Any]
 
-FEW = 100
-"""So many events are read with all columns, before it is known whether they need an object."""
-
 
 class Step(NamedTuple):
     """How an aggregate is changed by the stored events of one class.
 
     Attributes:
-        body: takes the aggregate, and the values that ``pick`` takes out of a decoded state.
+        read: makes an object of a state, with the values as its attributes.
+        body: takes the aggregate, and the values that ``pick`` takes out of that.
     """
 
     event_class: type[DomainEvent]
-    decode: Callable[[str], dict[str, Any]]
-    pick: Callable[[dict[str, Any]], tuple[Any, ...]]
+    read: Callable[[str], Any]
+    pick: Callable[[Any], tuple[Any, ...]]
     body: Callable[..., Any]
 
 
@@ -57,7 +56,11 @@ class Replay:
         self.state: Any = None
         self._manager = manager
         self._mapper = mapper
+        made_by = type(mapper).events_from_items
+        self._maps_plainly = made_by is SequencedItemMapper.events_from_items
+        self._width = 4 + len(mapper.extra_fields)
         self._steps: dict[object, Step | None] = {}
+        self._steps_of: type | None = None
         self._last: Item = ()
         self._objects = 0  # so many events needed one
 
@@ -69,34 +72,28 @@ class Replay:
             DataIntegrityError, TopicResolutionError: it cannot be replayed.
             PersistenceError: it could not be read.
         """
-        self._apply(self._manager.get_items(originator_id, Bounds(limit=FEW)))
+        manager = self._manager
+        items = manager.get_states(originator_id, are_enough=self._needs_no_objects)
+        while (item := self._apply_states(items)) is not None:
+            if len(item) < self._width:  # for an object, the other columns are needed too
+                items = manager.get_items(originator_id, Bounds(gt=self._last[1]))
+            else:
+                self._apply_event(item)
         if not self._last:
             raise RepositoryKeyError(originator_id)
-        if self._last[1] >= FEW - 1:
-            self._go_on(originator_id)
         return self.state
 
-    def _go_on(self, originator_id: object) -> None:
-        later = Bounds(gt=self._last[1])
-        if self._objects == 1:  # that of the first event
-            if self._apply(self._manager.get_states(originator_id, later), are_brief=True):
-                return
-            later = Bounds(gt=self._last[1])
-        self._apply(self._manager.get_items(originator_id, later))
-
-    def _apply(self, items: Iterator[Item], are_brief: bool = False) -> bool:
-        """Tells whether all were applied: not if one needs an object, and its item is brief."""
-        while (item := self._apply_states(items)) is not None:
-            if are_brief:
-                return False
-            self._apply_event(item)
-        return True
+    def _needs_no_objects(self) -> bool:
+        return self._objects == 1  # that of the first event
 
     def _apply_states(self, items: Iterator[Item]) -> Item | None:
         """Applies items up to one that needs an object, and returns this one."""
         state, last = self.state, self._last
         if not isinstance(state, DomainEntity):
             return next(items, None)
+        of_class, originator_id = type(state), state._es_id
+        if of_class is not self._steps_of:
+            self._steps, self._steps_of = {}, of_class
         is_timestamped = state._es_timestamped
         try:
             for item in items:
@@ -104,11 +101,16 @@ class Replay:
                     step = self._steps[item[2]]
                 except (KeyError, TypeError):
                     step = self._step_for(item)
-                if step is None or item[1] != state._es_version:
+                if (
+                    step is None
+                    or item[1] != state._es_version
+                    or item[0] is not originator_id
+                    or type(state) is not of_class  # as a body can make it
+                ):
                     return item
-                event_class, decode, pick, body = step
+                event_class, read, pick, body = step
                 try:
-                    values = decode(item[3])
+                    values = read(item[3])
                 except DecodeError:
                     return item
                 state._es_applying = event_class
@@ -118,7 +120,7 @@ class Replay:
                     raise _cannot_replay(item, event_class, error) from error
                 state._es_version += 1
                 if is_timestamped:
-                    state._es_last_modified = values["timestamp"]
+                    state._es_last_modified = values.timestamp
                 last = item
         finally:
             state._es_applying = None
@@ -126,9 +128,12 @@ class Replay:
         return None
 
     def _step_for(self, item: Item) -> Step | None:
-        event_class, decode = self._mapper.decoder_for(item)
-        found = body_for(type(self.state), event_class)
-        step = None if found is None else Step(event_class, decode, *found)
+        event_class, _ = self._mapper.decoder_for(item)
+        found, read = body_for(type(self.state), event_class), schema_of(event_class).codec.read
+        step = None
+        if found is not None and read is not None and self._maps_plainly:
+            body, parameters = found
+            step = Step(event_class, read, attribute_picker(parameters), body)
         self._steps[item[2]] = step
         return step
 

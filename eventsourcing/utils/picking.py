@@ -13,11 +13,18 @@ def item_picker(names: Sequence[str]) -> Callable[[Mapping[str, Any]], tuple[Any
     """Returns what takes the values of these keys, or raises ``KeyError``."""
     if len(names) > 1:
         return operator.itemgetter(*names)
-    return lambda values: tuple([values[name] for name in names])
+    return _tupled(list(map(operator.itemgetter, names)))
 
 
 def attribute_picker(names: Sequence[str]) -> Callable[[Any], tuple[Any, ...]]:
     """Returns what takes the attributes of these names, or raises ``AttributeError``."""
     if len(names) > 1:
         return operator.attrgetter(*names)
-    return lambda value: tuple([getattr(value, name) for name in names])
+    return _tupled(list(map(operator.attrgetter, names)))
+
+
+def _tupled(pickers: Sequence[Callable[[Any], Any]]) -> Callable[[Any], tuple[Any, ...]]:
+    if not pickers:
+        return lambda values: ()
+    (pick,) = pickers
+    return lambda values: (pick(values),)

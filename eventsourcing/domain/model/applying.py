@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from eventsourcing.exceptions import ProgrammingError
 
-__all__ = ["Applied", "applied", "applied_by"]
+__all__ = ["Applied", "applied", "applied_by", "name_of"]
 
 Mutate = Callable[[Any, Any], Any]
 
@@ -50,7 +50,7 @@ def applied(
         if obj is not None and obj._es_applying is not None:
             if obj._es_applying is not self:
                 raise ProgrammingError(
-                    f"{type(obj._es_applying).__qualname__} is being applied, and cannot apply a"
+                    f"{name_of(obj._es_applying)} is being applied, and cannot apply a"
                     f" {type(self).__qualname__} in turn"
                 )
             change(self, obj)  # an overriding mutate() calls super()
@@ -76,3 +76,10 @@ def applied(
 
     mutate._es_applied = Applied(mutate, change, body, parameters)  # type: ignore[attr-defined]
     return mutate
+
+
+def name_of(applying: object) -> str:
+    """Returns what the event that is being applied is called. It may be there as its class alone,
+    see :attr:`DomainEntity._es_applying`.
+    """
+    return (applying if isinstance(applying, type) else type(applying)).__qualname__

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 from uuid import UUID, uuid4
 
 from eventsourcing.domain.model import events, stores
-from eventsourcing.domain.model.applying import applied, applied_by
+from eventsourcing.domain.model.applying import applied, applied_by, name_of
 from eventsourcing.domain.model.context import current_unit_of_work
 from eventsourcing.domain.model.entityevents import define_events, new_event
 from eventsourcing.domain.model.events import (
@@ -321,10 +321,6 @@ def _refusal(entity: DomainEntity) -> EntityIsDiscarded | ProgrammingError:
             f"{type(entity).__qualname__} {entity._es_id!r} has been discarded"
         )
     return ProgrammingError(
-        f"{_name_of(entity._es_applying)} is being applied: what an event does must"
+        f"{name_of(entity._es_applying)} is being applied: what an event does must"
         " not trigger another event, or each replay would trigger it again"
     )
-
-
-def _name_of(event: DomainEvent | type[DomainEvent] | None) -> str:
-    return (event if isinstance(event, type) else type(event)).__qualname__

@@ -21,7 +21,14 @@ from eventsourcing.utils.statecodec import StateCodec
 from eventsourcing.utils.times import is_utc
 from eventsourcing.utils.typespec import TypeSpec, compile_type
 
-__all__ = ["GIVEN_BY_ENTITY", "EventSchema", "Field", "parameters_of", "plain_type"]
+__all__ = [
+    "GIVEN_BY_ENTITY",
+    "POSITION_FIELDS",
+    "EventSchema",
+    "Field",
+    "parameters_of",
+    "plain_type",
+]
 
 POSITION_FIELDS = frozenset({"originator_id", "originator_version"})
 """Kept in columns of their own, and so no part of the stored state."""

@@ -19,7 +19,7 @@ from eventsourcing.domain.model.events import (
     restore,
     schema_of,
 )
-from eventsourcing.domain.model.eventschema import GIVEN_BY_ENTITY, plain_type
+from eventsourcing.domain.model.eventschema import GIVEN_BY_ENTITY, POSITION_FIELDS, plain_type
 from eventsourcing.utils.copying import SCALARS
 from eventsourcing.utils.picking import item_picker
 from eventsourcing.utils.times import utc_now
@@ -125,22 +125,24 @@ def _recipe_for(entity_class: type[DomainEntity], event_class: Any) -> Recipe:
 
 def body_for(
     entity_class: type[DomainEntity], event_class: Any
-) -> tuple[Callable[[dict[str, Any]], tuple[Any, ...]], Callable[..., Any]] | None:
-    """Returns what changes an entity by the values of an event, without the event: what takes the
-    values, and the body that is called with the entity and with these. None if nothing does.
+) -> tuple[Callable[..., Any], tuple[str, ...]] | None:
+    """Returns what changes an entity by the values of an event, without the event: the body that is
+    called with the entity and with values, and the names of these. None if nothing does.
     """
     by = applied_by(event_class.mutate)
     of_class = getattr(event_class, "_of_class", None)
     if (
         by is None
         or by.body is None
+        or event_class._begins  # an entity is not begun twice
         or of_class is None
         or not issubclass(entity_class, of_class)
         or not entity_class._es_versioned
         or (entity_class._es_timestamped and not event_class._has_timestamp)
+        or not schema_of(event_class).fields.keys() - POSITION_FIELDS >= {*by.parameters}
     ):
         return None
-    return item_picker(by.parameters), by.body
+    return by.body, by.parameters
 
 
 class _OneOf(frozenset[Any]):

@@ -116,12 +116,22 @@ class SQLAlchemyRecordManager(RecordManager):
         self, sequence_id: object, bounds: Bounds = EVERYTHING
     ) -> Iterator[tuple[Any, ...]]:
         """See :meth:`RecordManager.get_items`."""
+        return self.get_states(sequence_id, bounds, lambda: False)
+
+    def get_states(
+        self,
+        sequence_id: object,
+        bounds: Bounds = EVERYTHING,
+        are_enough: Callable[[], bool] = lambda: True,
+    ) -> Iterator[tuple[Any, ...]]:
+        """See :meth:`RecordManager.get_states`."""
         remaining, page = bounds.limit, FIRST_PAGE
         while bounds.first <= bounds.last and (remaining is None or remaining > 0):
             size = page if remaining is None else min(page, remaining)
-            sql, parameters = self._statements.read(sequence_id, bounds, size)
+            item_class = tuple if are_enough() else self.item_class
+            sql, parameters = self._statements.read(sequence_id, bounds, size, item_class)
             rows = self.datastore.fetch(sql, parameters)
-            yield from self._statements.items(sequence_id, rows, self.item_class)
+            yield from self._statements.items(sequence_id, rows, item_class)
             if len(rows) < size:
                 return
             if remaining is not None:

@@ -83,7 +83,11 @@ class Statements:
         self._one = self._compiled(driver.insert_one(table, self._columns))
         self._many = self._compiled(driver.insert_many(table, self._columns))
         self._shared = self._compiled(driver.insert_shared(table, self._columns))
-        self._selects = {ascending: self._select(ascending) for ascending in (True, False)}
+        self._selects = {
+            (ascending, is_brief): self._select(ascending, is_brief)
+            for ascending in (True, False)
+            for is_brief in (True, False)
+        }
 
     def rows(self, items: Sequence[Row]) -> Sequence[Row]:
         """Returns the items as the driver takes them."""
@@ -113,13 +117,18 @@ class Statements:
         others = zip(self._binds[1:], item[1:], strict=True)
         return (key, *[v if bind is None else bind(v) for bind, v in others])
 
-    def read(self, sequence_id: object, bounds: Bounds, limit: int) -> tuple[str, Row]:
+    def read(
+        self, sequence_id: object, bounds: Bounds, limit: int, item_class: type[Row]
+    ) -> tuple[str, Row]:
         """Returns the SQL and parameters that select at most ``limit`` items of a sequence.
 
         The rows have all columns but that of the sequence's id: see :meth:`items`.
+
+        Args:
+            item_class: ``tuple`` for the first four fields alone.
         """
         bind = self._binds[0]
-        sql, names, constants = self._selects[bounds.is_ascending]
+        sql, names, constants = self._selects[bounds.is_ascending, item_class is tuple]
         values = {
             **constants,
             "sequence": sequence_id if bind is None else bind(sequence_id),
@@ -133,19 +142,19 @@ class Statements:
         self, sequence_id: object, rows: Sequence[Row], item_class: type[Row]
     ) -> Iterator[Row]:
         """Returns the items that :meth:`read` selected, each made when it is asked for."""
-        processors = self._results[1:]
+        processors = self._results[1:4] if item_class is tuple else self._results[1:]
         if any(processors):
             rows = [
                 tuple(v if p is None else p(v) for p, v in zip(processors, row, strict=True))
                 for row in rows
             ]
         whole = map((sequence_id,).__add__, map(tuple, rows))  # a caller's rows may be no tuples
-        return map(tuple.__new__, repeat(item_class), whole)
+        return whole if item_class is tuple else map(tuple.__new__, repeat(item_class), whole)
 
-    def _select(self, is_ascending: bool) -> Query:
+    def _select(self, is_ascending: bool, is_brief: bool) -> Query:
         sequence, position = self._columns[:2]
         statement = (
-            select(*self._columns[1:])
+            select(*self._columns[1 : 4 if is_brief else None])
             .where(sequence == bindparam("sequence"))
             .where(position >= bindparam("first"), position <= bindparam("last"))
             .order_by(position if is_ascending else position.desc())
