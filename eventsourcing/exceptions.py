@@ -15,7 +15,9 @@ The tree::
     │   └── OriginatorVersionError
     ├── EntityIsDiscarded                   a command or event for a discarded entity
     ├── InvalidOriginatorID (ValueError)    an id that is not a UUID, int or printable string
+    ├── InvalidMoment (ValueError)          a text that is no time, or a time without a zone
     ├── RepositoryKeyError (KeyError)       no such aggregate, or it is discarded
+    │   └── VersionNotFound                 it has no such version, or was not there at that time
     ├── AggregateTypeError (TypeError)      the stream is of another class
     ├── ConcurrencyError                    somebody else took the position first
     ├── SubscriberError                     stored, but subscribers failed afterwards
@@ -61,6 +63,7 @@ __all__ = [
     "EventFieldError",
     "EventHandlersNotEmptyError",
     "EventSourcingError",
+    "InvalidMoment",
     "InvalidOriginatorID",
     "LockTimeout",
     "MismatchedEventError",
@@ -80,6 +83,7 @@ __all__ = [
     "TopicResolutionError",
     "TransactionConflict",
     "ValueTooLarge",
+    "VersionNotFound",
     "WrongApplicationError",
 ]
 
@@ -156,6 +160,30 @@ class RepositoryKeyError(EventSourcingError, KeyError):
 
     def __str__(self) -> str:
         return f"no aggregate with id {self.originator_id!r} (never saved, or discarded)"
+
+
+class VersionNotFound(RepositoryKeyError):
+    """The aggregate is there, but has not come to this version, or was not there at this time.
+
+    Attributes:
+        originator_id: the aggregate.
+        actual_version: how many events it has.
+    """
+
+    def __init__(self, originator_id: object, asked_for: str, actual_version: int) -> None:
+        super().__init__(originator_id)
+        self.asked_for = asked_for
+        self.actual_version = actual_version
+
+    def __str__(self) -> str:
+        return (
+            f"no aggregate with id {self.originator_id!r} {self.asked_for}: it is at version"
+            f" {self.actual_version}"
+        )
+
+
+class InvalidMoment(EventSourcingError, ValueError):
+    """A text that is no point in time, or a time that is none because its zone is missing."""
 
 
 class AggregateTypeError(EventSourcingError, TypeError):

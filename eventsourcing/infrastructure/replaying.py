@@ -20,12 +20,13 @@ from eventsourcing.exceptions import (
     EventSourcingError,
     RepositoryKeyError,
     TopicResolutionError,
+    VersionNotFound,
 )
 from eventsourcing.infrastructure.recordmanager import Bounds, RecordManager
 from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
 from eventsourcing.utils.picking import attribute_picker
 
-__all__ = ["MutatorFunc", "Replay", "fold"]
+__all__ = ["Fold", "MutatorFunc", "Replay"]
 
 Item = tuple[Any, ...]
 MutatorFunc = Callable[[Any, Any], Any]
@@ -64,24 +65,47 @@ class Replay:
         self._last: Item = ()
         self._objects = 0  # so many events needed one
 
-    def run(self, originator_id: object) -> Any:
+    def run(self, originator_id: object, version: int | None = None) -> Any:
         """Replays the stream, and returns the state.
+
+        Args:
+            version: after so many events; all of them by default.
 
         Raises:
             RepositoryKeyError: it has no events.
+            VersionNotFound: it has fewer events than that.
             DataIntegrityError, TopicResolutionError: it cannot be replayed.
             PersistenceError: it could not be read.
         """
-        manager = self._manager
-        items = manager.get_states(originator_id, are_enough=self._needs_no_objects)
+        manager, until = self._manager, Bounds(lt=version)
+        items = manager.get_states(originator_id, until, self._needs_no_objects)
         while (item := self._apply_states(items)) is not None:
             if len(item) < self._width:  # for an object, the other columns are needed too
-                items = manager.get_items(originator_id, Bounds(gt=self._last[1]))
+                items = manager.get_items(originator_id, until._replace(gt=self._last[1]))
             else:
-                self._apply_event(item)
+                self.apply_event(item)
         if not self._last:
             raise RepositoryKeyError(originator_id)
+        if version is not None and self._last[1] != version - 1:
+            raise VersionNotFound(originator_id, f"at version {version}", self._last[1] + 1)
         return self.state
+
+    def apply_event(self, item: Item) -> None:
+        """Applies the event that was stored as ``item``, by an object of its own.
+
+        Raises:
+            DataIntegrityError, TopicResolutionError: it cannot be applied.
+        """
+        event = self._mapper.event_from_item(item)
+        if not self._last:
+            _find_class(event, self._mapper.topic_prefixes)
+        try:
+            self.state = event.mutate(self.state)
+        except Exception as error:
+            raise _cannot_replay(item, type(event), error) from error
+        _check_applied(item, event, self.state)
+        self._last = item
+        self._objects += 1
 
     def _needs_no_objects(self) -> bool:
         return self._objects == 1  # that of the first event
@@ -137,29 +161,41 @@ class Replay:
         self._steps[item[2]] = step
         return step
 
-    def _apply_event(self, item: Item) -> None:
+
+class Fold:
+    """What a function makes of the events of one stream, one after the other: :meth:`run` once.
+
+    Args:
+        mutator_func: takes the state, which is None at first, and an event.
+    """
+
+    def __init__(
+        self, manager: RecordManager, mapper: SequencedItemMapper, mutator_func: MutatorFunc
+    ) -> None:
+        self.state: Any = None
+        self._manager = manager
+        self._mapper = mapper
+        self._mutator_func = mutator_func
+
+    def run(self, originator_id: object, version: int | None = None) -> Any:
+        """See :meth:`Replay.run`."""
+        position = -1
+        for item in self._manager.get_items(originator_id, Bounds(lt=version)):
+            self.apply_event(item)
+            position = item[1]
+        if position < 0:
+            raise RepositoryKeyError(originator_id)
+        if version is not None and position != version - 1:
+            raise VersionNotFound(originator_id, f"at version {version}", position + 1)
+        return self.state
+
+    def apply_event(self, item: Item) -> None:
+        """See :meth:`Replay.apply_event`."""
         event = self._mapper.event_from_item(item)
-        if not self._last:
-            _find_class(event, self._mapper.topic_prefixes)
         try:
-            self.state = event.mutate(self.state)
+            self.state = self._mutator_func(self.state, event)
         except Exception as error:
             raise _cannot_replay(item, type(event), error) from error
-        _check_applied(item, event, self.state)
-        self._last = item
-        self._objects += 1
-
-
-def fold(items: Iterator[Item], mapper: SequencedItemMapper, mutator_func: MutatorFunc) -> Any:
-    """Returns what a function makes of the events, one after the other, beginning with None."""
-    state: Any = None
-    for item in items:
-        event = mapper.event_from_item(item)
-        try:
-            state = mutator_func(state, event)
-        except Exception as error:
-            raise _cannot_replay(item, type(event), error) from error
-    return state
 
 
 def _find_class(created: Any, prefixes: tuple[str, ...]) -> None:

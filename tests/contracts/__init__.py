@@ -6,6 +6,7 @@
 | ``eventstore.EventStoreContract``        | the event store above it                              |
 | ``payloads.PayloadContract``             | what the event store does to values                   |
 | ``application.ApplicationContract``      | ``SimpleApplication`` and its repository              |
+| ``timetravel.TimeTravelContract``        | the repository's view of the past                     |
 
 They run on what the fixture `place` gives, which is each backend in turn. A new record manager
 enrols with a `Place` of its own::
@@ -20,5 +21,13 @@ and likewise in the other suites. One whose items outlive it adds `DurableContra
 
 import pytest
 
-for module in ("application", "eventstore", "model", "payloads", "recordmanager", "streams"):
+for module in (
+    "application",
+    "eventstore",
+    "model",
+    "payloads",
+    "recordmanager",
+    "streams",
+    "timetravel",
+):
     pytest.register_assert_rewrite(f"{__name__}.{module}")
