@@ -93,6 +93,8 @@ class MySQLGaps(GapRule):
             return following - 1
         last = min(last, first + MOST_FENCES - 1)
         visible = set(self._numbers(first, last, MOST_FENCES))
+        if visible and max(visible) == first + len(visible) - 1:
+            return max(visible)  # what follows is one gap, perhaps a long one
         missing = [number for number in range(first, last + 1) if number not in visible]
         if not self._fence(missing):
             for run in _runs(missing):

@@ -37,12 +37,6 @@ class Writer:
     def rolls_back(self) -> None:
         self.connection.rollback()
 
-    def prepares(self) -> None:
-        """Leave the transaction to the server, prepared."""
-        if self.connection.dialect.name == "postgresql":
-            self.connection.execute(text(f"PREPARE TRANSACTION '{self.name}'"))
-        self.connection.commit()
-
 
 class PreparedWriter(Writer):
     """A writer whose transaction is to be prepared. Not SQLAlchemy's, to have it in our hands."""
@@ -54,10 +48,10 @@ class PreparedWriter(Writer):
             self.connection.execute(text(f"XA START '{name}'"))
 
     def prepares(self) -> None:
+        """Leave the transaction to the server, prepared."""
         self._run(f"XA END '{self.name}'", "")
         self._run(f"XA PREPARE '{self.name}'", f"PREPARE TRANSACTION '{self.name}'")
-        self.connection.detach()
-        self.connection.close()
+        self.connection.invalidate()  # a rollback, as of close(), is refused now
 
     def commits(self) -> None:
         with self.connection.engine.connect().execution_options(
