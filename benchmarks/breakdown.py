@@ -27,13 +27,13 @@ from benchmarks.library import LibraryAdapter
 from benchmarks.plan import Case
 from benchmarks.raw import RawAdapter
 from benchmarks.run import databases
+from eventsourcing.infrastructure.replaying import Replay
 
-ITEMS = "items: a named tuple for each row"
-DECODING = "mapper: JSON to values, by the types of the fields"
-OBJECTS = "mapper: the event's class, event objects"
-MUTATING = "events: their `mutate`, and the method that it calls"
-LOOP = "pages and repository: the loops, and what is said of an event that fails"
-LOADING = (DRIVER, CONNECTION, STATEMENTS, ITEMS, DECODING, OBJECTS, MUTATING, LOOP)
+ITEMS = "items: a tuple for each row"
+DECODING = "codec: JSON to values, by the types of the fields"
+CHANGING = "events: the methods that change the aggregate"
+LOOP = "replay: the loop, that each event follows, version and time of the aggregate"
+LOADING = (DRIVER, CONNECTION, STATEMENTS, ITEMS, DECODING, CHANGING, LOOP)
 
 WHOLE = "all of it, without a clock"
 BARE = "the bare driver: all of it"
@@ -82,14 +82,14 @@ class Loads:
     def __init__(self, on: Subjects, stream: Any, raw_stream: Any) -> None:
         self._on, self._stream, self._raw_stream = on, stream, raw_stream
         store: Any = on.plain.app.event_store
-        self._manager, self._mapper = store.record_manager, store.mapper
+        self._manager = store.record_manager
         self._fetch = self._manager.datastore.fetch
         self._pages: list[Sequence[Any]] = []
         self._manager.datastore.fetch = self._remembering
-        on.plain.load(stream)
+        replay = Replay(store.record_manager, store.mapper)
+        self._aggregate = replay.run(stream)
         self._manager.datastore.fetch = self._fetch
-        decoders = self._mapper._decoders
-        self._decoders = {topic: decode for topic, (_, decode) in decoders.items()}
+        self._steps = {topic: step for topic, step in replay._steps.items() if step}
 
     def one(self, i: int) -> Seconds:
         """Load it in all three ways, and do the parts."""
@@ -105,8 +105,7 @@ class Loads:
         for layer, part in (
             (ITEMS, lambda: exhaust(self._items())),
             (DECODING, self._decode),
-            (OBJECTS, lambda: exhaust(self._events())),
-            (MUTATING, self._mutate),
+            (CHANGING, self._change),
             (LOOP, self._load_from_memory),
         ):
             cumulated = seconds(part)
@@ -121,23 +120,21 @@ class Loads:
     def _items(self) -> Iterator[Any]:
         manager = self._manager
         return chain.from_iterable(
-            manager._statements.items(self._stream, rows, manager.item_class)
-            for rows in self._pages
+            manager._statements.items(self._stream, rows, tuple) for rows in self._pages
         )
 
     def _decode(self) -> None:
-        decoders = self._decoders
+        steps = self._steps
         for item in self._items():
-            decoders[item[2]](item[3])
+            if item[2] in steps:  # all but the first one
+                steps[item[2]].read(item[3])
 
-    def _events(self) -> Iterator[Any]:
-        events: Iterator[Any] = self._mapper.events_from_items(self._items())
-        return events
-
-    def _mutate(self) -> None:
-        state = None
-        for event in self._events():
-            state = event.mutate(state)
+    def _change(self) -> None:
+        steps, aggregate = self._steps, self._aggregate
+        for item in self._items():
+            if item[2] in steps:
+                _, read, pick, body = steps[item[2]]
+                body(aggregate, *pick(read(item[3])))
 
     def _load_from_memory(self) -> None:
         pages = iter(self._pages)

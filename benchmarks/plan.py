@@ -78,6 +78,11 @@ class Case:
         return _judged(f"under {self.memory:g} KB an event", kilobytes < self.memory)
 
     @property
+    def key(self) -> tuple[str, ...]:
+        """What makes it another case than the others."""
+        return (self.workload, self.database, self.mode, *self.arguments)
+
+    @property
     def place(self) -> str:
         """The database and its mode, in words."""
         modes = {"wal": ", synchronous FULL", "walnormal": ", synchronous NORMAL", "default": ""}

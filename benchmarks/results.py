@@ -3,7 +3,7 @@
 import json
 import statistics
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -70,8 +70,24 @@ class Campaign:
     outcomes: list[Outcome] = field(default_factory=list)
 
     @property
-    def repetitions(self) -> int:
-        return max((len(outcome.pairs) for outcome in self.outcomes), default=0)
+    def repetitions(self) -> str:
+        """How many pairs of runs there are of each case, in words."""
+        counts = sorted({len(outcome.pairs) for outcome in self.outcomes} or {0})
+        return str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+
+    def over(self, earlier: "Campaign", plan: Iterable[Case]) -> "Campaign":
+        """Return the outcomes for a plan: these, and an earlier campaign's for its other cases.
+
+        A fact that has changed is given for both.
+        """
+        known = {outcome.case.key: outcome for outcome in (*earlier.outcomes, *self.outcomes)}
+        outcomes = [replace(known[case.key], case=case) for case in plan if case.key in known]
+        names = ", ".join(dict.fromkeys(outcome.case.workload for outcome in self.outcomes))
+        facts = dict(self.facts)
+        for about, fact in earlier.facts.items():
+            if facts.setdefault(about, fact) != fact:
+                facts[about] += f" ({names} as measured again); {fact}"
+        return Campaign(facts, outcomes)
 
     @property
     def problems(self) -> Iterator[str]:

@@ -1,9 +1,10 @@
 """Run the whole plan, and write the page of results: ``make bench``.
 
 Needs nothing that runs already: the servers are started for this, with their default durability,
-and are gone afterwards. All of it takes three quarters of an hour; parts of it are run by
-``--only W1,W4``, ``--databases sqlite``, ``--reps 1`` and ``--quick``, and are printed, not
-written, unless ``--output`` says where.
+and are gone afterwards. All of it takes half an hour; parts of it are run by ``--only W1 W4``,
+``--databases sqlite``, ``--reps 1`` and ``--quick``, and are printed, not written, unless
+``--output`` says where. With ``--update`` their figures replace those of the last whole run, and
+the page is written with both.
 """
 
 import json
@@ -14,6 +15,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from benchmarks import machine, plan, report
@@ -38,15 +40,19 @@ class RunFailed(Exception):
 def main() -> int:
     """Run what the command line selects; return 1 if something went wrong."""
     given = parser().parse_args()
+    is_part = bool(given.only or given.databases or given.quick)
+    earlier = Campaign.read(RESULTS) if given.update else Campaign({})  # a missing file is told now
     if given.report:
         campaign = Campaign.read(given.report)
     else:
         campaign = _run(given)
-        campaign.write(RESULTS)
+        if not is_part or given.update:
+            campaign = campaign.over(earlier, plan.cases())
+            campaign.write(RESULTS)
     print("\n" + "\n\n".join(report.sections(campaign)))
     if given.output:
         _write(campaign, given.output)
-    elif not (given.only or given.databases or given.quick):
+    elif not is_part or given.update:
         _write(campaign, ROOT / "docs" / "explanation")
     return 1 if list(campaign.problems) else 0
 
@@ -54,19 +60,20 @@ def main() -> int:
 def parser() -> ArgumentParser:
     """Return the parser of the command line."""
     made = ArgumentParser(prog="benchmarks.run", description="Run the benchmarks.")
-    made.add_argument("--only", type=_names, default=(), help="workloads, as W1,W4")
-    made.add_argument("--databases", type=_names, default=(), help="as sqlite,postgresql,none")
+    made.add_argument("--only", nargs="+", choices=plan.TITLES, default=[], help="workloads")
+    made.add_argument(
+        "--databases", nargs="+", choices=("sqlite", *plan.SERVERS, "none"), default=[]
+    )
     made.add_argument("--reps", type=int, default=3, help="how many pairs of runs of each case")
     made.add_argument("--quick", action="store_true", help="short runs, to see that all works")
+    made.add_argument(
+        "--update", action="store_true", help=f"keep the other figures of {RESULTS.name}"
+    )
     made.add_argument(
         "--output", type=Path, help="directory of the page; docs/explanation by default"
     )
     made.add_argument("--report", type=Path, help="runs nothing, and reports a file of results")
     return made
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(text.split(","))
 
 
 def _run(given: Namespace) -> Campaign:
@@ -87,6 +94,7 @@ def _run(given: Namespace) -> Campaign:
 def _run_pair(outcome: Outcome, uris: Mapping[str, str], repetition: int, quick: bool) -> None:
     """Run the library and the bare driver, in turns the one and the other first."""
     case = outcome.case
+    began = perf_counter()
     order = ["library", "raw"] if repetition % 2 == 0 else ["raw", "library"]
     figures = {}
     for module in order:
@@ -97,7 +105,7 @@ def _run_pair(outcome: Outcome, uris: Mapping[str, str], repetition: int, quick:
             print(f"{case.name}: {module} failed", flush=True)
             return
     outcome.pairs.append((figures["library"], figures["raw"]))
-    print(f"{case.name}: {_brief(outcome)}", flush=True)
+    print(f"{case.name}: {_brief(outcome)} ({perf_counter() - began:.0f} s)", flush=True)
 
 
 def run_one(module: str, case: Case, uri: str, quick: bool = False) -> dict[str, Any]:

@@ -240,6 +240,29 @@ def test_a_campaign_comes_back_from_its_file(tmp_path: Path) -> None:
     assert Campaign.read(tmp_path / "build" / "results.jsonl") == campaign()
 
 
+def test_a_part_that_is_measured_again_replaces_its_rows_alone() -> None:
+    earlier = campaign()
+    kept = Outcome(Case("W2", "sqlite", "wal"), [({"events_per_s": 9.0}, {"events_per_s": 10.0})])
+    dropped = Outcome(Case("W3", "sqlite", "wal"))
+    earlier.outcomes += [kept, dropped]
+    again = campaign()
+    again.facts["date"] = "2026-01-02"
+    again.outcomes[0].problems = []
+    now = [dataclasses.replace(earlier.outcomes[0].case, goal=0.1), kept.case]
+
+    merged = again.over(earlier, now)
+
+    assert merged.outcomes == [dataclasses.replace(again.outcomes[0], case=now[0]), kept]
+    assert merged.facts == {"date": "2026-01-02 (W1 as measured again); 2026-01-01"}
+    assert merged.repetitions == "1 to 3"
+
+
+def test_no_two_cases_of_the_plan_are_taken_for_one() -> None:
+    keys = [case.key for case in plan.cases()]
+
+    assert len(set(keys)) == len(keys)
+
+
 def test_a_failure_is_a_line_of_json_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
