@@ -16,6 +16,7 @@ MODULES = (
     "locks",
     "deadlocks",
     "hot_streams",
+    "clock_stepped",
     "interruptions",
     "size",
     "quorum",

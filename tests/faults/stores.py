@@ -1,6 +1,6 @@
 """Databases for scenarios: a file, or a server of the scenario's own."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from sqlalchemy import UniqueConstraint
@@ -24,27 +24,30 @@ DATABASE = "eventsourcing_test_faults"
 
 
 @contextmanager
-def opened(case: Case, has_key: bool = True) -> Iterator[Backend]:
+def opened(
+    case: Case, has_key: bool = True, environment: Mapping[str, str] | None = None
+) -> Iterator[Backend]:
     """Give an empty table of events, in a database of its own, for the time of the block.
 
     Args:
         has_key: whether positions are unique.
+        environment: variables of the server, beside this process's own.
     """
-    with _database(case) as backend:
+    with _database(case, environment or {}) as backend:
         make_table(backend, has_key)
         yield backend
 
 
 @contextmanager
-def _database(case: Case) -> Iterator[Backend]:
+def _database(case: Case, environment: Mapping[str, str]) -> Iterator[Backend]:
     if case.backend == "sqlite":
         yield sqlite_backend(case.directory / "events.db")
     elif case.backend == "postgresql":
-        with PostgresqlServer() as server:
+        with PostgresqlServer(environment=environment) as server:
             postgresql.empty_database(server.address, DATABASE)
             yield postgresql_backend(server.address, DATABASE, server)
     elif case.backend == "mariadb":
-        with MariadbServer() as server:
+        with MariadbServer(environment=environment) as server:
             mariadb.empty_database(server.address, DATABASE)
             yield mariadb_backend(server.address, DATABASE, server)
     else:

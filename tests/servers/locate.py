@@ -81,6 +81,15 @@ def galera_library() -> Path:
     return next(_candidates("libgalera_smm.so", places, root))
 
 
+def faketime_library() -> Path:
+    """Return the library that gives a program another clock, if it is loaded before all others."""
+    name = "libfaketimeMT.so.1"
+    places = ["usr/lib/faketime", "usr/lib64/faketime", "usr/lib/*/faketime"]
+    for path in _candidates(name, places, Path("/")):
+        return path
+    return next(_candidates(name, places, unpacked("libfaketime", "libfaketime")))
+
+
 def _candidates(name: str, places: Sequence[str], root: Path) -> Iterator[Path]:
     if root == Path("/") and (found := shutil.which(name)):
         yield Path(found).resolve()

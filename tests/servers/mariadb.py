@@ -2,6 +2,7 @@
 
 import secrets
 import signal
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,10 @@ class MariadbServer(Server):
     stop_signal = signal.SIGTERM
     quit_signal = signal.SIGKILL  # it keeps nothing outside its directory
 
-    def __init__(self, *, small_disk: int | None = None) -> None:
-        super().__init__(mariadbd(), small_disk=small_disk)
+    def __init__(
+        self, *, small_disk: int | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(mariadbd(), small_disk=small_disk, environment=environment)
         self._password = secrets.token_hex(8)
 
     @property

@@ -1,6 +1,7 @@
 """A throw-away PostgreSQL server, and databases on any PostgreSQL server."""
 
 import signal
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,10 @@ class PostgresqlServer(Server):
     stop_signal = signal.SIGINT  # "fast": disconnect clients, write a checkpoint, exit
     quit_signal = signal.SIGQUIT  # "immediate", but shared memory is given back
 
-    def __init__(self, *, small_disk: int | None = None) -> None:
-        super().__init__(postgres(), small_disk=small_disk)
+    def __init__(
+        self, *, small_disk: int | None = None, environment: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(postgres(), small_disk=small_disk, environment=environment)
 
     @property
     def address(self) -> Address:

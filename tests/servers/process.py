@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -43,13 +43,20 @@ class Server(ABC):
     quit_signal: ClassVar[signal.Signals]
     """Ends the server at once, without leaving anything behind outside its directory."""
 
-    def __init__(self, program: Program, *, small_disk: int | None = None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        *,
+        small_disk: int | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         """Prepare a server that is not running yet.
 
         Args:
             program: The server's program.
             small_disk: The size in bytes of a tmpfs, mounted on `small_disk_directory` whenever the
                 server runs and empty each time it starts; None for no such disk.
+            environment: Variables of the server, beside this process's own.
         """
         self.program = program
         self.account = server_account()
@@ -58,6 +65,7 @@ class Server(ABC):
         self.port = free_port()
         self.pid: int | None = None
         self._small_disk = small_disk
+        self._environment = environment or {}
         self._guard: subprocess.Popen[bytes] | None = None
         self._others: list[Server] = []
         os.chown(self.directory, self.account.uid, self.account.gid)
@@ -107,7 +115,7 @@ class Server(ABC):
             self._make_directory(self.small_disk_directory)
             small_disk = (str(self.small_disk_directory), self._small_disk)
         orders = Orders(
-            command=self.command(),
+            command=self._in_environment(self.command()),
             directory=str(self.directory),
             uid=self.account.uid,
             gid=self.account.gid,
@@ -209,6 +217,10 @@ class Server(ABC):
                 self.kill()
                 raise self._failed(f"it went on for {SECONDS_TO_STOP} s after {how.name}") from None
         self.pid = None
+
+    def _in_environment(self, command: list[str]) -> list[str]:
+        variables = [f"{name}={value}" for name, value in self._environment.items()]
+        return ["/usr/bin/env", *variables, *command] if variables else command
 
     def _make_directory(self, directory: Path) -> None:
         directory.mkdir(exist_ok=True)
