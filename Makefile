@@ -25,8 +25,9 @@ help: ## List the commands
 demo: $(CORE) ## Run the example application on a SQLite file
 	@$(RUN) examples.bank
 
-test: lint types docs ## Run every check, then every test on all four backends
+test: lint types docs ## Run every check, then every test on all four backends, then break things
 	$(RUN) pytest --cov --numprocesses $(WORKERS) --dist loadscope
+	$(RUN) tests.faults --jobs $(WORKERS) --untimed
 
 lint: $(DEV) ## Check style and format
 	$(RUN) ruff check $(SOURCES)
@@ -40,7 +41,7 @@ docs: $(DEV) ## Build the documentation into docs/_build
 	$(RUN) sphinx -W --keep-going -q -b html docs docs/_build/html
 
 faults: $(DEV) ## Break things, and look what is left; FULL=1 for the long figures
-	$(RUN) tests.faults $(if $(FULL),--full) $(FAULTSFLAGS)
+	$(RUN) tests.faults --jobs $(WORKERS) $(if $(FULL),--full) $(FAULTSFLAGS)
 
 bench: $(BENCH) ## Measure against the bare drivers, and write docs/explanation/benchmarks.md
 	@$(RUN) benchmarks.run $(BENCHFLAGS)
