@@ -26,6 +26,7 @@ The tree::
     ├── EncodeError (ValueError)            a value that cannot be stored
     ├── DecodeError (ValueError)            a text that is not a stored state
     ├── DataIntegrityError                  a stored row that cannot be what was written
+    │   └── CipherKeyMissing                it is encrypted with a key that is not there
     ├── TopicResolutionError                a topic that names no known class
     └── PersistenceError                    the database said no
         ├── SequencedItemConflict           a position that is taken (seen by the event store)
@@ -52,6 +53,7 @@ __all__ = [
     "AggregateTypeError",
     "AmbiguousApplicationError",
     "ApplicationClosedError",
+    "CipherKeyMissing",
     "ConcurrencyError",
     "ConstraintViolation",
     "DataIntegrityError",
@@ -286,37 +288,8 @@ class DecodeError(EventSourcingError, ValueError):
         self.field = field
 
 
-class DataIntegrityError(EventSourcingError):
-    """A stored row cannot be what was written: damaged, out of order, or of an unknown shape.
-
-    Attributes:
-        originator_id: the stream of the row.
-        originator_version: the position of the row (0-based).
-        position: that of the row in the feed, when it was read from there.
-    """
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        originator_id: object = None,
-        originator_version: int | None = None,
-        position: int | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.originator_id = originator_id
-        self.originator_version = originator_version
-        self.position = position
-
-
-class TopicResolutionError(EventSourcingError):
-    """A topic names no class that may be used: unknown, not allowed, or of the wrong kind.
-
-    Attributes:
-        topic: the text as it was found.
-        originator_id, originator_version: the stored row, when the topic came from one.
-        position: that of the row in the feed, when it was read from there.
-    """
+class _RowError(EventSourcingError):
+    """The base of errors about one stored row."""
 
     def __init__(
         self,
@@ -326,12 +299,43 @@ class TopicResolutionError(EventSourcingError):
         originator_id: object = None,
         originator_version: int | None = None,
         position: int | None = None,
+        key_id: str = "",
     ) -> None:
         super().__init__(message)
         self.topic = topic
         self.originator_id = originator_id
         self.originator_version = originator_version
         self.position = position
+        self.key_id = key_id
+
+
+class DataIntegrityError(_RowError):
+    """A stored row cannot be what was written: damaged, out of order, or of an unknown shape.
+
+    Attributes:
+        originator_id: the stream of the row.
+        originator_version: the position of the row (0-based).
+        position: that of the row in the feed, when it was read from there.
+    """
+
+
+class CipherKeyMissing(DataIntegrityError):
+    """A stored row is encrypted with a key that the application does not have. (So nobody can tell
+    whether it is what was written.)
+
+    Attributes:
+        key_id: of the key, by what the row says.
+    """
+
+
+class TopicResolutionError(_RowError):
+    """A topic names no class that may be used: unknown, not allowed, or of the wrong kind.
+
+    Attributes:
+        topic: the text as it was found.
+        originator_id, originator_version: the stored row, when the topic came from one.
+        position: that of the row in the feed, when it was read from there.
+    """
 
 
 # -- database ----------------------------------------------------------------------------

@@ -20,8 +20,10 @@ from eventsourcing.exceptions import (
 from eventsourcing.infrastructure.eventsourcedrepository import EventSourcedRepository
 from eventsourcing.infrastructure.eventstore import EventStore
 from eventsourcing.infrastructure.notificationlog import NotificationLog
+from eventsourcing.infrastructure.protection import Protection, protection_of
 from eventsourcing.infrastructure.recordmanager import RecordManager
 from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
+from eventsourcing.utils.cipher import Keyring
 
 if TYPE_CHECKING:
     from eventsourcing.infrastructure.sqlalchemy.datastore import (
@@ -62,6 +64,11 @@ class SimpleApplication:
         topic_prefixes: packages from which classes that stored rows name may be imported, where
             they are not imported yet. None by default.
         name: what errors call the application; its class by default.
+        cipher_key: encrypts the states of events: a text made by ``python -m eventsourcing keys
+            new``, several of them with the current one first, or a ``Keyring``. By default the
+            text of the environment variable ``CIPHER_KEY``, if there is one.
+        protection: says more about how states are encrypted or compressed, instead of
+            ``cipher_key``.
 
     Raises:
         ProgrammingError: the arguments cannot be used.
@@ -85,7 +92,11 @@ class SimpleApplication:
         schema: str | None = None,
         topic_prefixes: Iterable[str] = (),
         name: str | None = None,
+        cipher_key: Keyring | str | None = None,
+        protection: Protection | None = None,
     ) -> None:
+        store_id = table_name if schema is None else f"{schema}.{table_name}"
+        protection = protection_of(protection, cipher_key, store_id)
         places = (uri, session, engine, settings)
         if sum(place is not None for place in (*places, record_manager)) > 1:
             raise ProgrammingError("give one of: uri, session, engine, settings, record_manager")
@@ -94,7 +105,7 @@ class SimpleApplication:
         self.name = name or f"{type(self).__qualname__} at {id(self):#x}"
         manager = record_manager or _sql_record_manager(places, table_name, schema, setup_table)
         try:
-            mapper = self.mapper_class(manager.item_class, topic_prefixes)
+            mapper = self.mapper_class(manager.item_class, topic_prefixes, protection)
             self.event_store = EventStore(manager, mapper)
             self.persistence_policy = PersistencePolicy(
                 self.event_store, persist_event_type, self.name

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from eventsourcing.domain.model.context import EventContext
 from eventsourcing.domain.model.domainentity import DomainEntity
-from eventsourcing.domain.model.events import DomainEvent, event_classes
+from eventsourcing.domain.model.events import DomainEvent, as_event_classes, event_classes
 from eventsourcing.exceptions import DataIntegrityError, ProgrammingError, TopicResolutionError
 from eventsourcing.infrastructure.eventstore import EventStore
 from eventsourcing.infrastructure.feed import FeedBounds, HighWaterMark
@@ -156,7 +156,7 @@ def _topics(
     """Returns by what topics the events are stored; None for any."""
     found: frozenset[str] | None = None
     if event_types is not None:
-        found = event_classes.topics_of(_classes(event_types))
+        found = event_classes.topics_of(as_event_classes(event_types))
     if aggregate_class is not None:
         if not (isinstance(aggregate_class, type) and issubclass(aggregate_class, DomainEntity)):
             raise ProgrammingError(
@@ -165,13 +165,3 @@ def _topics(
         own = event_classes.topics_of((aggregate_class.Event,))
         found = own if found is None else found & own
     return found
-
-
-def _classes(event_types: Any) -> tuple[type[DomainEvent], ...]:
-    classes: tuple[Any, ...] = (event_types,)
-    if isinstance(event_types, Iterable) and not isinstance(event_types, type):
-        classes = tuple(event_types)
-    for cls in classes:
-        if not (isinstance(cls, type) and issubclass(cls, DomainEvent)):
-            raise ProgrammingError(f"event_types= takes classes of events, not {cls!r}")
-    return classes

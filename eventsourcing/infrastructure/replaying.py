@@ -59,6 +59,10 @@ class Replay:
         self._mapper = mapper
         made_by = type(mapper).events_from_items
         self._maps_plainly = made_by is SequencedItemMapper.events_from_items
+        self._opened: Callable[[Iterator[Item]], Iterator[Item]] = iter
+        self._event_of = mapper.event_from_item
+        if self._maps_plainly:
+            self._opened, self._event_of = mapper.opened, mapper.event_from_opened
         self._width = 4 + len(mapper.extra_fields)
         self._steps: dict[object, Step | None] = {}
         self._steps_of: type | None = None
@@ -78,12 +82,13 @@ class Replay:
             PersistenceError: it could not be read.
         """
         manager, until = self._manager, Bounds(lt=version)
-        items = manager.get_states(originator_id, until, self._needs_no_objects)
+        items = self._opened(manager.get_states(originator_id, until, self._needs_no_objects))
         while (item := self._apply_states(items)) is not None:
             if len(item) < self._width:  # for an object, the other columns are needed too
-                items = manager.get_items(originator_id, until._replace(gt=self._last[1]))
+                later = until._replace(gt=self._last[1])
+                items = self._opened(manager.get_items(originator_id, later))
             else:
-                self.apply_event(item)
+                self._apply(self._event_of(item), item)
         if not self._last:
             raise RepositoryKeyError(originator_id)
         if version is not None and self._last[1] != version - 1:
@@ -96,7 +101,9 @@ class Replay:
         Raises:
             DataIntegrityError, TopicResolutionError: it cannot be applied.
         """
-        event = self._mapper.event_from_item(item)
+        self._apply(self._mapper.event_from_item(item), item)
+
+    def _apply(self, event: DomainEvent, item: Item) -> None:
         if not self._last:
             _find_class(event, self._mapper.topic_prefixes)
         try:

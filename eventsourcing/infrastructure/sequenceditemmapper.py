@@ -11,13 +11,13 @@ from uuid import UUID
 from eventsourcing.domain.model.context import EventContext
 from eventsourcing.domain.model.events import DomainEvent, event_classes, restore, schema_of
 from eventsourcing.exceptions import (
-    DataIntegrityError,
     DecodeError,
     EncodeError,
     EventFieldError,
     ProgrammingError,
     TopicResolutionError,
 )
+from eventsourcing.infrastructure.protection import Protection, unreadable
 from eventsourcing.infrastructure.recordmanager import MAX_POSITION
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
 from eventsourcing.utils.ids import check_id
@@ -42,6 +42,8 @@ class SequencedItemMapper:
         item_class: a named tuple class, see :mod:`eventsourcing.infrastructure.sequenceditem`.
         topic_prefixes: packages from which event classes that are not known yet may be
             imported when a stored row names them. None by default.
+        protection: seals the states when they are written, and opens them when they are read;
+            None to leave them as they are.
 
     Raises:
         ProgrammingError: the prefixes are one string, or are not strings.
@@ -51,15 +53,17 @@ class SequencedItemMapper:
         self,
         item_class: type[tuple[Any, ...]] = StoredEvent,
         topic_prefixes: Iterable[str] = (),
+        protection: Protection | None = None,
     ) -> None:
         self.item_class = item_class
+        self.protection = protection
         self.topic_prefixes = _checked_prefixes(topic_prefixes)
         fields: tuple[str, ...] = item_class._fields  # type: ignore[attr-defined]
         self.extra_fields = fields[4:]
         self._context_of = _picker_of_context(fields)
         self._has_context_alone = self.extra_fields == _CONTEXT_FIELDS
         self._has_columns_of_events = not set(self.extra_fields) <= set(_CONTEXT_FIELDS)
-        self._encoders: dict[type[DomainEvent], tuple[str, Encode]] = {}
+        self._encoders: dict[type[DomainEvent], tuple[str, Encode, Protection | None]] = {}
         self._decoders: dict[str, tuple[type[DomainEvent], Decode]] = {}
 
     def item_from_event(self, event: DomainEvent) -> tuple[Any, ...]:
@@ -71,7 +75,7 @@ class SequencedItemMapper:
             InvalidOriginatorID: its id has no stored form.
         """
         cls = type(event)
-        topic, encode = self._encoders.get(cls) or self._encoder(cls)
+        topic, encode, protection = self._encoders.get(cls) or self._encoder(cls)
         attributes = event.__dict__
         try:
             originator_id = attributes["originator_id"]
@@ -94,6 +98,8 @@ class SequencedItemMapper:
             ) from error
         if type(originator_id) is not UUID:
             check_id(originator_id)
+        if protection is not None:
+            state = protection.seal(state, originator_id, position, topic)
         extra = self.extra_values(event)
         if self._has_columns_of_events:
             _check_texts(cls.__qualname__, self.extra_fields, extra)
@@ -114,12 +120,30 @@ class SequencedItemMapper:
 
         Raises:
             TopicResolutionError: the topic names no event class, or one that may not be used.
-            DataIntegrityError: the state is not that of the event class.
+            DataIntegrityError: the state is not that of the event class, or cannot be opened.
+            CipherKeyMissing: the state is encrypted with a key that is not there.
         """
         return next(self.events_from_items((item,)))
 
     def events_from_items(self, items: Iterable[tuple[Any, ...]]) -> Iterator[DomainEvent]:
         """Yields the events that were stored as ``items``. Raises as :meth:`event_from_item`."""
+        return self.events_from_opened(self.opened(items))
+
+    def opened(self, items: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+        """Yields stored items, or their first four fields, with their states as they were before
+        they were sealed.
+
+        Raises:
+            CipherKeyMissing, DataIntegrityError: a state cannot be opened.
+        """
+        return iter(items) if self.protection is None else map(self.protection.opened, items)
+
+    def event_from_opened(self, item: tuple[Any, ...]) -> DomainEvent:
+        """Returns the event of an item that :meth:`opened` gave. Raises as the above."""
+        return next(self.events_from_opened((item,)))
+
+    def events_from_opened(self, items: Iterable[tuple[Any, ...]]) -> Iterator[DomainEvent]:
+        """Yields the events of what :meth:`opened` gave. Raises as :meth:`event_from_item`."""
         decoders = self._decoders
         context_of = self._context_of
         for item in items:
@@ -130,7 +154,7 @@ class SequencedItemMapper:
             try:
                 attributes = decode(item[3])
             except DecodeError as error:
-                raise _damaged(item, error) from error
+                raise unreadable(item, error) from error
             attributes["originator_id"] = item[0]
             attributes["originator_version"] = item[1]
             yield restore(cls, attributes, context_of(item))
@@ -144,7 +168,7 @@ class SequencedItemMapper:
         """
         topic = item[2]
         if not isinstance(topic, str):
-            raise _damaged(item, f"its topic is of type {type(topic).__name__}")
+            raise unreadable(item, f"its topic is of type {type(topic).__name__}")
         try:
             cls = event_classes.resolve(topic, self.topic_prefixes)
         except TopicResolutionError as error:
@@ -157,8 +181,11 @@ class SequencedItemMapper:
         self._decoders[topic] = found = (cls, schema_of(cls).codec.decode)
         return found
 
-    def _encoder(self, cls: type[DomainEvent]) -> tuple[str, Encode]:
-        self._encoders[cls] = found = (get_topic(cls), schema_of(cls).codec.encode)
+    def _encoder(self, cls: type[DomainEvent]) -> tuple[str, Encode, Protection | None]:
+        protection = self.protection
+        if protection is not None and not protection.covers(cls):
+            protection = None
+        self._encoders[cls] = found = (get_topic(cls), schema_of(cls).codec.encode, protection)
         return found
 
 
@@ -189,11 +216,3 @@ def _check_texts(event: str, names: Iterable[str], values: Iterable[object]) -> 
                 field=name,
                 event=event,
             )
-
-
-def _damaged(item: tuple[Any, ...], what: object) -> DataIntegrityError:
-    return DataIntegrityError(
-        f"event {item[1]} of {item[0]!r} (topic {item[2]!r}) cannot be read: {what}",
-        originator_id=item[0],
-        originator_version=item[1],
-    )

@@ -11,6 +11,7 @@ from typing import TextIO
 from eventsourcing.application.projections.status import ProjectionMonitor, as_table
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.exceptions import EventSourcingError
+from eventsourcing.interface import keycommands
 
 __all__ = ["main"]
 
@@ -30,16 +31,13 @@ def main(arguments: Sequence[str] | None = None, output: TextIO | None = None) -
     given = _parser().parse_args(arguments)
     screen = sys.stdout if output is None else output
     try:
-        with SimpleApplication(
-            given.uri, table_name=given.table, schema=given.schema, setup_table=False
-        ) as app:
-            _watch(ProjectionMonitor(app), given.interval, given.times, screen)
+        status: int = given.run(given, screen)
     except KeyboardInterrupt:
         return 0
     except EventSourcingError as error:
         screen.write(f"{type(error).__name__}: {error}\n")
         return 1
-    return 0
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -52,7 +50,17 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--schema", help="of the table of events")
     command.add_argument("--interval", type=float, default=2.0, help="in seconds; by default 2")
     command.add_argument("--times", type=int, help="to look; by default until you press Ctrl-C")
+    command.set_defaults(run=_projections)
+    keycommands.add_commands(commands)
     return parser
+
+
+def _projections(given: argparse.Namespace, output: TextIO) -> int:
+    with SimpleApplication(
+        given.uri, table_name=given.table, schema=given.schema, setup_table=False
+    ) as app:
+        _watch(ProjectionMonitor(app), given.interval, given.times, output)
+    return 0
 
 
 def _watch(monitor: ProjectionMonitor, interval: float, times: int | None, output: TextIO) -> None:

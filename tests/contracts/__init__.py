@@ -7,6 +7,7 @@
 | ``payloads.PayloadContract``             | what the event store does to values                   |
 | ``application.ApplicationContract``      | ``SimpleApplication`` and its repository              |
 | ``timetravel.TimeTravelContract``        | the repository's view of the past                     |
+| ``sealing.SealingContract``              | what is encrypted and compressed                      |
 
 They run on what the fixture `place` gives, which is each backend in turn. A new record manager
 enrols with a `Place` of its own::
@@ -27,6 +28,7 @@ for module in (
     "model",
     "payloads",
     "recordmanager",
+    "sealing",
     "streams",
     "timetravel",
 ):

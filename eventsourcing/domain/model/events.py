@@ -256,6 +256,21 @@ def as_events(given: DomainEvent | Iterable[DomainEvent]) -> tuple[DomainEvent, 
     return batch
 
 
+def as_event_classes(event_types: Any) -> tuple[type[DomainEvent], ...]:
+    """Returns one class of events, or several, as a tuple.
+
+    Raises:
+        ProgrammingError: one of them is no class of events.
+    """
+    classes: tuple[Any, ...] = (event_types,)
+    if isinstance(event_types, Iterable) and not isinstance(event_types, type):
+        classes = tuple(event_types)
+    for cls in classes:
+        if not (isinstance(cls, type) and issubclass(cls, DomainEvent)):
+            raise ProgrammingError(f"event_types= takes classes of events, not {cls!r}")
+    return classes
+
+
 def publish(events: DomainEvent | Iterable[DomainEvent]) -> None:
     """Publishes one event, or several in their order.
 

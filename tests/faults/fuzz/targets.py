@@ -1,6 +1,6 @@
 """The targets of the fuzzer, and the controls: the same without a protection."""
 
-from tests.faults.fuzz import planted, rows, tags, topics
+from tests.faults.fuzz import planted, rows, sealed, tags, topics
 from tests.faults.fuzz.target import Target
 
 __all__ = ["CONTROLS", "TARGETS"]
@@ -9,6 +9,8 @@ __all__ = ["CONTROLS", "TARGETS"]
 TARGETS = (
     Target("rows", rows.read, rows.seeds),
     Target("tags", tags.read, tags.seeds),
+    Target("sealed", sealed.read, sealed.seeds),
+    Target("packed", sealed.unpacked, sealed.packed_seeds),
     Target("topics", topics.read, topics.seeds, imports=(topics.SHOP,)),
 )
 

@@ -1,0 +1,147 @@
+"""Writes stored states again, under the current key, while others read and write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Column, bindparam, func, select, update
+
+from eventsourcing.exceptions import DataIntegrityError, ProgrammingError
+from eventsourcing.infrastructure.protection import Protection, key_id_of, unreadable
+from eventsourcing.infrastructure.sqlalchemy.feedstatements import NO_TOPIC
+from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
+
+__all__ = ["Resealing", "reseal"]
+
+PAGE = 200  # rows that are read, and written in one transaction
+MOST_FAILURES = 10  # that are kept
+
+
+@dataclass
+class Resealing:
+    """What has been done.
+
+    Attributes:
+        position: in the feed, up to which, inclusive, all rows have been looked at.
+        looked_at: how many rows those were.
+        written: how many were written again.
+        unreadable: how many could not be read, and are as they were.
+        failures: what was wrong with the first of those.
+    """
+
+    position: int = 0
+    looked_at: int = 0
+    written: int = 0
+    unreadable: int = 0
+    failures: list[DataIntegrityError] = field(default_factory=list)
+
+
+def reseal(
+    manager: SQLAlchemyRecordManager,
+    protection: Protection,
+    *,
+    start: int = 1,
+    plain_too: bool = False,
+    progress: Callable[[Resealing], None] = lambda done: None,
+) -> Resealing:
+    """Encrypts all states with the current key that are encrypted with another one, up to the last
+    row that is there when this begins.
+
+    A state is exchanged for another text of the same state, and only if it is still what was read.
+    So readers and writers need not be stopped, and any number of these may run at once. Each page
+    is a transaction: whoever is killed has done what the last ``progress`` said, and all of it
+    may be done again.
+
+    Args:
+        manager: of the table of events. It must have an integer primary key.
+        start: the position in the feed to begin with, inclusive.
+        plain_too: whether states that are not encrypted are to be. (A protection that refuses
+            plain ones cannot do that.)
+        progress: is called after each page.
+
+    Raises:
+        ProgrammingError: there are no keys, or the table has no such key.
+        PersistenceError: the database refused.
+    """
+    if protection.keys is None:
+        raise ProgrammingError("the protection has no keys to encrypt with")
+    rows = _Rows(manager)
+    done = Resealing(position=start - 1)
+    last = rows.last()  # not to run after the writers for ever
+    while page := rows.between(done.position + 1, last):
+        changes = list(_changes(page, protection, plain_too, done))
+        done.written += rows.exchange(changes)
+        done.position = page[-1][0]
+        done.looked_at += len(page)
+        progress(done)
+    return done
+
+
+def _changes(
+    page: Sequence[Any], protection: Protection, plain_too: bool, done: Resealing
+) -> Iterator[dict[str, Any]]:
+    """Yields what to write: the row's number, the text it has, and the text it is to have."""
+    for number, *item in page:
+        old = item[3]
+        is_to_be = plain_too or key_id_of(old) is not None
+        if item[2] == NO_TOPIC or not is_to_be or protection.is_current(old):
+            continue
+        try:
+            state = protection.open(old, *item[:3])
+            if not isinstance(state, str) or not state.startswith("{"):
+                raise unreadable((*item[:3], None), "it is no state")
+        except DataIntegrityError as error:
+            done.unreadable += 1
+            if len(done.failures) < MOST_FAILURES:
+                done.failures.append(error)
+            continue
+        yield {"number": number, "old": old, "new": protection.seal(state, *item[:3])}
+
+
+class _Rows:
+    """The rows of a table, by their numbers in the feed."""
+
+    def __init__(self, manager: SQLAlchemyRecordManager) -> None:
+        table = manager.table
+        fields: tuple[str, ...] = manager.item_class._fields[:4]  # type: ignore[attr-defined]
+        counter = table.autoincrement_column
+        if counter is None:
+            raise ProgrammingError(
+                f"table {table.fullname!r} has no integer primary key, by which to go through it"
+            )
+        columns: list[Column[Any]] = [table.c[name] for name in fields]
+        state = columns[3]
+        self._datastore = manager.datastore
+        self._greatest = select(func.max(counter))
+        self._page = (
+            select(counter, *columns)
+            .where(counter.between(bindparam("first"), bindparam("last")))
+            .order_by(counter)
+            .limit(PAGE)
+        )
+        self._exchange = (
+            update(table)
+            .where(counter == bindparam("number"), state == bindparam("old"))
+            .values({state: bindparam("new")})
+        )
+
+    def last(self) -> int:
+        """Returns the greatest number; 0 if there is no row."""
+        with self._datastore.reading() as connection:
+            return connection.execute(self._greatest).scalar() or 0
+
+    def between(self, first: int, last: int) -> Sequence[Any]:
+        """Returns the next rows: number, id of the sequence, position, topic and state."""
+        with self._datastore.reading() as connection:
+            return connection.execute(self._page, {"first": first, "last": last}).all()
+
+    def exchange(self, changes: Sequence[dict[str, Any]]) -> int:
+        """Writes the new states in one transaction, where the old ones still stand, and returns
+        how many did.
+        """
+        if not changes:
+            return 0
+        with self._datastore.transaction() as connection:
+            return sum(connection.execute(self._exchange, each).rowcount for each in changes)
