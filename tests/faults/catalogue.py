@@ -18,6 +18,7 @@ MODULES = (
     "hot_streams",
     "clock_stepped",
     "interruptions",
+    "projections",
     "size",
     "quorum",
     "galera",

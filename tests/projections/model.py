@@ -130,6 +130,12 @@ def shown(backend: Backend) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]
     return sorted(rows), sorted(run(backend, "SELECT account, total FROM totals"))
 
 
+def let_leases_run_out(backend: Backend) -> None:
+    """Do what time does to those who do not renew their leases."""
+    run(backend, "UPDATE projections SET lease_until = 0")
+    run(backend, "UPDATE projection_workers SET seen_until = 0")
+
+
 def quick(app: SimpleApplication, projection: Any, **options: Any) -> ProjectionRunner:
     """Return a runner that does not wait for long."""
     return ProjectionRunner(app, projection, **{"first_pause": 0.001} | options)

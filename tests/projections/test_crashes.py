@@ -1,33 +1,38 @@
 """Whatever crashes, each event takes effect once. The controls take out what sees to that."""
 
 import random
-import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import update
 from sqlalchemy.orm import Session
 
+from eventsourcing.application.projections.control import ProjectionControl
 from eventsourcing.application.projections.definition import handles
 from eventsourcing.application.simple import SimpleApplication
-from eventsourcing.infrastructure.sqlalchemy.projectionstore import (
-    LeaseLost,
-    ProjectionSession,
-    ProjectionStore,
-)
-from eventsourcing.infrastructure.sqlalchemy.projectiontables import checkpoints
+from eventsourcing.infrastructure.sqlalchemy.projectionstore import LeaseLost, ProjectionStore
 from tests.backends import Backend
+from tests.infrastructure.sqlalchemy.helpers import eventually
+from tests.projections.broken import separately, unfenced
 from tests.projections.model import (
     Account,
     Statement,
     expected,
     filled,
+    let_leases_run_out,
     pay,
     quick,
     shown,
 )
-from tests.projections.processes import killed_runs, stopped_worker
+from tests.projections.processes import (
+    LEASE,
+    build,
+    killed_savers,
+    killed_workers,
+    stopped_workers,
+    work,
+)
 
 
 class Crash(BaseException):
@@ -55,11 +60,11 @@ def app(sql_backend: Backend) -> Iterator[SimpleApplication]:
         yield app
 
 
-def crash_and_go_on(app: SimpleApplication) -> None:
-    runner = quick(app, Crashing(), page_size=5, lease_seconds=0.05)
+def crash_and_go_on(app: SimpleApplication, backend: Backend) -> None:
+    runner = quick(app, Crashing(), page_size=5)
     with pytest.raises(Crash):
         runner.catch_up()
-    time.sleep(0.06)  # it is not closed, so its lease has to run out
+    let_leases_run_out(backend)  # for it is not closed
     with quick(app, Statement()) as runner:
         runner.catch_up()
 
@@ -67,33 +72,9 @@ def crash_and_go_on(app: SimpleApplication) -> None:
 def test_a_crash_within_a_page_undoes_all_of_the_page(
     app: SimpleApplication, sql_backend: Backend
 ) -> None:
-    crash_and_go_on(app)
+    crash_and_go_on(app, sql_backend)
 
     assert shown(sql_backend) == expected(app)
-
-
-def separately(is_first: bool) -> Any:
-    """Return `ProjectionStore.advance` with the checkpoint in a transaction of its own."""
-
-    def advance(
-        self: ProjectionStore, leases: Any, position: int, seconds: float, work: Any = None
-    ) -> Any:
-        moved = [lease._replace(position=position) for lease in leases]
-
-        def move() -> None:
-            with self.transaction() as connection:
-                assert self._move(connection, leases, position, seconds)
-
-        if is_first:
-            move()
-        for each in (work,) if work else ():
-            with ProjectionSession(bind=self.datastore.engine) as session:
-                each(session)
-        if not is_first:
-            move()
-        return moved
-
-    return advance
 
 
 @pytest.mark.parametrize("is_first", [True, False], ids=["first", "last"])
@@ -101,19 +82,19 @@ def test_control_a_checkpoint_of_its_own_misses_or_doubles(
     app: SimpleApplication, sql_backend: Backend, monkeypatch: pytest.MonkeyPatch, is_first: bool
 ) -> None:
     monkeypatch.setattr(ProjectionStore, "advance", separately(is_first))
-    crash_and_go_on(app)
+    crash_and_go_on(app, sql_backend)
 
     assert (len(shown(sql_backend)[0]) < len(expected(app)[0])) == is_first
     assert shown(sql_backend) != expected(app)
 
 
-def late_writer(app: SimpleApplication) -> Any:
+def late_writer(app: SimpleApplication, backend: Backend) -> Any:
     """Let a worker read a page, then another one take its shards over, and then write it."""
-    late = quick(app, Statement(), page_size=5, lease_seconds=0.05)
+    late = quick(app, Statement(), page_size=5)
     late.step()
     group = late._held
     page = late._reader.read(group, None, 5)
-    time.sleep(0.06)
+    let_leases_run_out(backend)
     with quick(app, Statement()) as other:
         other.catch_up()
     return lambda: late._writer.write(group, page)
@@ -122,7 +103,7 @@ def late_writer(app: SimpleApplication) -> Any:
 def test_a_worker_that_comes_back_after_its_lease_cannot_write(
     app: SimpleApplication, sql_backend: Backend
 ) -> None:
-    write = late_writer(app)
+    write = late_writer(app, sql_backend)
 
     with pytest.raises(LeaseLost):
         write()
@@ -130,16 +111,10 @@ def test_a_worker_that_comes_back_after_its_lease_cannot_write(
     assert shown(sql_backend) == expected(app)
 
 
-def unfenced(self: ProjectionStore, connection: Any, leases: Any, position: int, _: float) -> bool:
-    """Move the checkpoint whoever has it."""
-    connection.execute(update(checkpoints).where(self.mine).values(position=position))
-    return True
-
-
 def test_control_without_the_fence_it_doubles(
     app: SimpleApplication, sql_backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = late_writer(app)
+    write = late_writer(app, sql_backend)
     monkeypatch.setattr(ProjectionStore, "_move", unfenced)
 
     write()
@@ -148,12 +123,12 @@ def test_control_without_the_fence_it_doubles(
 
 
 def test_a_worker_without_the_lease_cannot_write_even_if_nothing_happened(
-    app: SimpleApplication,
+    app: SimpleApplication, sql_backend: Backend
 ) -> None:
-    late = quick(app, Statement(), lease_seconds=0.05)
+    late = quick(app, Statement())
     late.catch_up()
     group = late._held
-    time.sleep(0.06)
+    let_leases_run_out(sql_backend)
     with quick(app, Statement()) as other:
         other.catch_up()  # takes the lease over, and has nothing to do
         Account.create().save()
@@ -166,9 +141,9 @@ def test_a_runner_that_has_lost_its_lease_goes_on_once_it_is_free(
     app: SimpleApplication, sql_backend: Backend
 ) -> None:
     accounts = filled_accounts(app)
-    one = quick(app, Statement(), page_size=5, lease_seconds=0.05)
+    one = quick(app, Statement(), page_size=5)
     one.step()
-    time.sleep(0.06)
+    let_leases_run_out(sql_backend)
     one._renew_at = float("inf")  # it was stopped just before it was to renew
     with quick(app, Statement(), page_size=5) as other:
         other.step()
@@ -186,28 +161,42 @@ def filled_accounts(app: SimpleApplication) -> list[Account]:
     return [app.repository.get(f"a{number}", Account) for number in range(3)]
 
 
-def test_killed_workers_leave_a_fold_of_the_events(sql_backend: Backend) -> None:
+@pytest.mark.parametrize("target", [(work, Statement), (build,)], ids=["runner", "rebuild"])
+def test_killed_workers_leave_a_fold_of_the_events(
+    sql_backend: Backend, target: tuple[Any, ...]
+) -> None:
+    seed = random.randrange(2**32)
+    assert sql_backend.uri is not None
+    show = partial(shown, sql_backend)
+
+    assert killed_workers(sql_backend.uri, show, 3, seed, *target) == []
+
+
+def test_killed_savers_leave_a_fold_of_the_events(sql_backend: Backend) -> None:
     seed = random.randrange(2**32)
     assert sql_backend.uri is not None
 
-    assert killed_runs(sql_backend.uri, lambda: shown(sql_backend), 3, seed) == []
+    assert killed_savers(sql_backend.uri, partial(shown, sql_backend), 4, seed, 2) == []
 
 
 def test_three_workers_one_of_them_stopped_past_its_lease(sql_backend: Backend) -> None:
     seed = random.randrange(2**32)
     assert sql_backend.uri is not None
+    show = partial(shown, sql_backend)
 
-    assert stopped_worker(sql_backend.uri, lambda: shown(sql_backend), seed) == []
+    assert stopped_workers(sql_backend.uri, show, 1, seed, 2.5 * LEASE) == []
 
 
+@pytest.mark.parametrize("page_size", [1, 500])
 @pytest.mark.parametrize("name", ["postgresql", "mariadb"])
 def test_the_locks_of_a_worker_that_falls_silent_are_not_kept(
-    request: pytest.FixtureRequest, name: str
+    request: pytest.FixtureRequest, name: str, page_size: int
 ) -> None:
     backend: Backend = request.getfixturevalue(name)
     with SimpleApplication(backend.uri) as app:
         filled(app)
         other = quick(app, Statement(), max_retries=0)
+        control = ProjectionControl(app, Statement())
 
         class Silent(Statement):
             is_silent = True
@@ -217,10 +206,9 @@ def test_the_locks_of_a_worker_that_falls_silent_are_not_kept(
                 super().opened(event, session)
                 if self.is_silent:
                     self.is_silent = False
-                    time.sleep(1.5)  # the limit is a whole second on MariaDB
-                    other.catch_up()
+                    eventually(lambda: not other.step() and control.lag() == 0)
 
-        with quick(app, Silent(), lease_seconds=0.5) as silent:
+        with quick(app, Silent(), lease_seconds=0.5, page_size=page_size) as silent:
             silent.catch_up()
         other.close()
 

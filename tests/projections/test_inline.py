@@ -1,6 +1,6 @@
 """Events and the views of inline projections are stored together, or not at all."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -27,6 +27,7 @@ from eventsourcing.infrastructure.sqlalchemy.datastore import (
 from eventsourcing.infrastructure.sqlalchemy.statements import Write
 from tests.backends import Backend
 from tests.infrastructure.sqlalchemy.helpers import in_threads, run, saved_note, stored
+from tests.projections.broken import apart
 from tests.projections.model import (
     Account,
     Posted,
@@ -113,20 +114,6 @@ def test_a_save_that_comes_too_late_leaves_the_view_alone(
         app.save(other)
 
     assert shown(sql_backend) == expected(app)
-
-
-Execute = Callable[..., None]
-
-
-def apart(execute: Execute) -> Execute:
-    """Do the work in a transaction of its own, before that of the events."""
-
-    def execute_apart(self: SQLAlchemyDatastore, write: Write, work: Any = None) -> None:
-        with self.transaction() as connection:
-            work(connection)
-        execute(self, write)
-
-    return execute_apart
 
 
 def test_control_a_transaction_of_its_own_shows_what_is_not_stored(

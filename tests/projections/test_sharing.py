@@ -11,7 +11,16 @@ from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.infrastructure.sqlalchemy.leases import share
 from tests.backends import Backend
 from tests.infrastructure.sqlalchemy.helpers import in_threads
-from tests.projections.model import Sharded, Statement, expected, filled, pay, quick, shown
+from tests.projections.model import (
+    Sharded,
+    Statement,
+    expected,
+    filled,
+    let_leases_run_out,
+    pay,
+    quick,
+    shown,
+)
 
 LEASE = 0.3
 
@@ -68,13 +77,13 @@ def test_the_shards_of_a_worker_that_is_gone_are_taken_over(
     app: SimpleApplication, sql_backend: Backend
 ) -> None:
     filled(app, accounts=8)
-    gone, left = (quick(app, Sharded(), lease_seconds=LEASE, page_size=7) for _ in range(2))
+    gone, left = (quick(app, Sharded(), page_size=7) for _ in range(2))
     held([gone, left])
     gone.step()
     left.catch_up()
     assert shown(sql_backend) != expected(app)
 
-    time.sleep(LEASE)
+    let_leases_run_out(sql_backend)
     left._renew_at = 0.0
     with left:
         left.catch_up()

@@ -27,12 +27,15 @@ def limited_silence(connection: Connection, seconds: float) -> Iterator[None]:
         connection.exec_driver_sql(
             f"SET LOCAL idle_in_transaction_session_timeout = {ceil(seconds * 1000)}"
         )
-    is_mariadb = getattr(dialect, "is_mariadb", False)
-    if is_mariadb:
-        connection.exec_driver_sql(f"SET SESSION idle_transaction_timeout = {ceil(seconds)}")
+    if not getattr(dialect, "is_mariadb", False):
+        yield
+        return
+    connection.exec_driver_sql(f"SET SESSION idle_transaction_timeout = {ceil(seconds)}")
+    lift = "SET SESSION idle_transaction_timeout = DEFAULT"  # it may be somebody else's again
     try:
         yield
-    finally:
-        if is_mariadb:  # the connection may be somebody else's again
-            with suppress(SQLAlchemyError):
-                connection.exec_driver_sql("SET SESSION idle_transaction_timeout = DEFAULT")
+    except BaseException:
+        with suppress(SQLAlchemyError):
+            connection.exec_driver_sql(lift)
+        raise
+    connection.exec_driver_sql(lift)  # which fails if the transaction was ended
