@@ -1,8 +1,8 @@
-"""What an application does when events are published."""
+"""What an application does when events are published, and when aggregates are loaded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from eventsourcing.domain.model.events import DomainEvent, EventWithOriginatorVersion
@@ -10,7 +10,7 @@ from eventsourcing.domain.model.stores import close_store, open_store
 from eventsourcing.exceptions import ProgrammingError
 from eventsourcing.infrastructure.eventstore import EventStore
 
-__all__ = ["EventType", "PersistencePolicy"]
+__all__ = ["EventType", "PersistencePolicy", "SnapshottingPolicy"]
 
 EventType: TypeAlias = type[DomainEvent] | tuple[type[DomainEvent], ...]
 
@@ -67,3 +67,39 @@ class PersistencePolicy:
     def close(self) -> None:
         """Stores no further events. To close it again does nothing."""
         close_store(self)
+
+
+class SnapshottingPolicy:
+    """Says when snapshots of aggregates are taken.
+
+    A snapshot is taken when an aggregate is loaded and more events had to be replayed for it than
+    they should: of what is stored, and never while it is saved. See docs: how-to/snapshots.
+
+    Args:
+        every: so many events may be replayed; None for no snapshots but those that
+            :meth:`SimpleApplication.take_snapshot` takes.
+        by_class: the same for the aggregates of some classes and their subclasses, of which the
+            nearest holds.
+
+    Raises:
+        ProgrammingError: a number of events is not 1 or more, or a class is no class.
+    """
+
+    def __init__(
+        self, every: int | None = 100, by_class: Mapping[type, int | None] | None = None
+    ) -> None:
+        self.every = every
+        self.by_class = dict(by_class or {})
+        for cls in self.by_class:
+            if not isinstance(cls, type):
+                raise ProgrammingError(f"by_class= takes classes of aggregates, not {cls!r}")
+        for number in (every, *self.by_class.values()):
+            if number is not None and (type(number) is not int or number < 1):
+                raise ProgrammingError(f"a number of events is an int from 1 on, not {number!r}")
+
+    def is_due(self, aggregate_class: type, replayed: int) -> bool:
+        """Tells whether to take a snapshot after so many events were replayed."""
+        given = (base for base in aggregate_class.__mro__ if base in self.by_class)
+        nearest = next(given, None)
+        every = self.every if nearest is None else self.by_class[nearest]
+        return every is not None and replayed >= every

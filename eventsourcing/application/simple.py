@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
+from uuid import UUID
 
-from eventsourcing.application.policies import EventType, PersistencePolicy
+from eventsourcing.application.policies import EventType, PersistencePolicy, SnapshottingPolicy
 from eventsourcing.domain.model.aggregate import AggregateRoot
 from eventsourcing.domain.model.saving import publish_pending
 from eventsourcing.domain.model.stores import activate, deactivate
@@ -23,6 +24,7 @@ from eventsourcing.infrastructure.notificationlog import NotificationLog
 from eventsourcing.infrastructure.protection import Protection, protection_of
 from eventsourcing.infrastructure.recordmanager import RecordManager
 from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
+from eventsourcing.infrastructure.snapshotting import Snapshotter
 from eventsourcing.utils.cipher import Keyring
 
 if TYPE_CHECKING:
@@ -69,6 +71,8 @@ class SimpleApplication:
             text of the environment variable ``CIPHER_KEY``, if there is one.
         protection: says more about how states are encrypted or compressed, instead of
             ``cipher_key``.
+        snapshotting_policy: when snapshots of aggregates are taken. None are taken or used by
+            default, and there is no table for them.
 
     Raises:
         ProgrammingError: the arguments cannot be used.
@@ -94,6 +98,7 @@ class SimpleApplication:
         name: str | None = None,
         cipher_key: Keyring | str | None = None,
         protection: Protection | None = None,
+        snapshotting_policy: SnapshottingPolicy | None = None,
     ) -> None:
         store_id = table_name if schema is None else f"{schema}.{table_name}"
         protection = protection_of(protection, cipher_key, store_id)
@@ -107,6 +112,7 @@ class SimpleApplication:
         try:
             mapper = self.mapper_class(manager.item_class, topic_prefixes, protection)
             self.event_store = EventStore(manager, mapper)
+            self._snapshotter = self._make_snapshotter(snapshotting_policy, setup_table)
             self.persistence_policy = PersistencePolicy(
                 self.event_store, persist_event_type, self.name
             )
@@ -114,7 +120,9 @@ class SimpleApplication:
             if record_manager is None:
                 manager.close()
             raise
-        self.repository = EventSourcedRepository(self.event_store, home=self.persistence_policy)
+        self.repository = EventSourcedRepository(
+            self.event_store, home=self.persistence_policy, snapshotter=self._snapshotter
+        )
         self._is_closed = False
         self._blocks = 0
 
@@ -147,6 +155,23 @@ class SimpleApplication:
         """
         return NotificationLog(self.event_store)
 
+    def take_snapshot(self, originator_id: UUID | str | int) -> int:
+        """Takes a snapshot of an aggregate as it is stored, whatever the policy says.
+
+        Returns:
+            How many events are in it.
+
+        Raises:
+            ProgrammingError: the application has no ``snapshotting_policy``.
+            EncodeError: the aggregate's state cannot be stored.
+            RepositoryKeyError: there is no such aggregate, or it is discarded.
+            PersistenceError: the snapshot cannot be written.
+        """
+        self._check_open()
+        if self._snapshotter is None:
+            raise ProgrammingError(f"{self.name} has no snapshotting_policy")
+        return self._snapshotter.take(originator_id)
+
     def close(self) -> None:
         """Closes the application and the connections it made. Again does nothing."""
         if not self._is_closed:
@@ -172,6 +197,18 @@ class SimpleApplication:
         self._blocks -= 1
         if not self._blocks:
             self.close()
+
+    def _make_snapshotter(
+        self, policy: SnapshottingPolicy | None, setup_table: bool
+    ) -> Snapshotter | None:
+        if policy is None:
+            return None
+        if not isinstance(policy, SnapshottingPolicy):
+            raise ProgrammingError(
+                f"snapshotting_policy= takes a SnapshottingPolicy, not {type(policy).__name__}"
+            )
+        records = self.event_store.record_manager.snapshots(setup_table)
+        return Snapshotter(self.event_store, records, policy.is_due)
 
     def _check_open(self) -> None:
         if self._is_closed:

@@ -21,6 +21,7 @@ from eventsourcing.exceptions import (
 from eventsourcing.infrastructure.eventstore import EventStore
 from eventsourcing.infrastructure.recordmanager import Bounds
 from eventsourcing.infrastructure.replaying import Fold, MutatorFunc, Replay
+from eventsourcing.infrastructure.snapshotting import Snapshotter
 from eventsourcing.utils.ids import check_id
 from eventsourcing.utils.times import moment_from
 
@@ -39,6 +40,7 @@ class EventSourcedRepository:
         mutator_func: takes (state, event) and returns the new state, or None once the
             aggregate is discarded. By default the events' own ``mutate``.
         home: the store to which the loaded aggregates belong.
+        snapshotter: has replays begin with snapshots. Not used with a ``mutator_func``.
     """
 
     def __init__(
@@ -46,10 +48,12 @@ class EventSourcedRepository:
         event_store: EventStore,
         mutator_func: MutatorFunc | None = None,
         home: Store | None = None,
+        snapshotter: Snapshotter | None = None,
     ) -> None:
         self._event_store = event_store
         self._mutator_func = mutator_func
         self._home = home
+        self._snapshotter = snapshotter if mutator_func is None else None
 
     def __getitem__(self, originator_id: UUID | str | int) -> Any:
         """Returns the aggregate with this id.
@@ -160,7 +164,9 @@ class EventSourcedRepository:
     def _history(self, originator_id: object, after: int) -> Iterator[tuple[DomainEvent, Any]]:
         manager, mapper = self._event_store.record_manager, self._event_store.mapper
         replay = self._replay()
-        if after:
+        if after and self._snapshotter is not None:
+            replay = self._snapshotter.replayed(originator_id, after)
+        elif after:
             replay.run(originator_id, after)
         position = after - 1
         for item in manager.get_items(originator_id, Bounds(gt=position)):
@@ -177,7 +183,10 @@ class EventSourcedRepository:
         return Fold(manager, mapper, self._mutator_func)
 
     def _find(self, originator_id: object, version: int | None) -> Any:
-        state = self._replay().run(originator_id, version)
+        if self._snapshotter is None:
+            state = self._replay().run(originator_id, version)
+        else:
+            state = self._snapshotter.replayed(originator_id, version).state
         if state is None:
             raise RepositoryKeyError(originator_id)
         return self._at_home(state)

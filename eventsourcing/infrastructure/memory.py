@@ -16,6 +16,7 @@ from eventsourcing.infrastructure.recordmanager import (
     RecordManager,
 )
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
+from eventsourcing.infrastructure.snapshotrecords import MemorySnapshotRecords
 from eventsourcing.utils.ids import id_to_text
 
 __all__ = ["MemoryRecordManager"]
@@ -32,6 +33,7 @@ class MemoryRecordManager(RecordManager):
         self.item_class = item_class
         self._sequences: dict[str, dict[int, tuple[Any, ...]]] = {}
         self._all: list[tuple[Any, ...]] = []
+        self._snapshots = MemorySnapshotRecords()
         self._lock = threading.Lock()
         self._closed = False
 
@@ -68,8 +70,13 @@ class MemoryRecordManager(RecordManager):
         """See :meth:`RecordManager.feed`."""
         return _MemoryFeed(self)
 
+    def snapshots(self, setup_table: bool = True) -> MemorySnapshotRecords:
+        """See :meth:`RecordManager.snapshots`."""
+        return self._snapshots
+
     def close(self) -> None:
         """Forgets all items."""
+        self._snapshots.delete()
         with self._lock:
             self._closed = True
             self._sequences.clear()

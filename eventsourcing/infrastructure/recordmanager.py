@@ -11,8 +11,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from eventsourcing.exceptions import ProgrammingError
+
 if TYPE_CHECKING:
     from eventsourcing.infrastructure.feed import Feed
+    from eventsourcing.infrastructure.snapshotrecords import SnapshotRecords
 
 __all__ = ["EVERYTHING", "MAX_POSITION", "Bounds", "RecordManager"]
 
@@ -111,6 +114,18 @@ class RecordManager(ABC):
         Raises:
             ProgrammingError: nothing numbers all items of this store.
         """
+
+    def snapshots(self, setup_table: bool = True) -> SnapshotRecords:
+        """Returns where snapshots of what the sequences make are kept, beside the sequences.
+
+        Args:
+            setup_table: whether to create the table if it does not exist.
+
+        Raises:
+            ProgrammingError: there is no such place.
+            PersistenceError: the table cannot be created.
+        """
+        raise ProgrammingError(f"{type(self).__qualname__} keeps no snapshots")
 
     def confirm(self) -> None:  # noqa: B027
         """Returns once all that can be seen in the store is as safe as what :meth:`record` has

@@ -22,7 +22,7 @@ from eventsourcing.exceptions import (
     TopicResolutionError,
     VersionNotFound,
 )
-from eventsourcing.infrastructure.recordmanager import Bounds, RecordManager
+from eventsourcing.infrastructure.recordmanager import EVERYTHING, Bounds, RecordManager
 from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
 from eventsourcing.utils.picking import attribute_picker
 
@@ -81,19 +81,43 @@ class Replay:
             DataIntegrityError, TopicResolutionError: it cannot be replayed.
             PersistenceError: it could not be read.
         """
-        manager, until = self._manager, Bounds(lt=version)
-        items = self._opened(manager.get_states(originator_id, until, self._needs_no_objects))
-        while (item := self._apply_states(items)) is not None:
-            if len(item) < self._width:  # for an object, the other columns are needed too
-                later = until._replace(gt=self._last[1])
-                items = self._opened(manager.get_items(originator_id, later))
-            else:
-                self._apply(self._event_of(item), item)
+        until = Bounds(lt=version)
+        items = self._manager.get_states(originator_id, until, self._needs_no_objects)
+        self._apply_all(originator_id, items, until)
         if not self._last:
             raise RepositoryKeyError(originator_id)
         if version is not None and self._last[1] != version - 1:
             raise VersionNotFound(originator_id, f"at version {version}", self._last[1] + 1)
         return self.state
+
+    def resume(self, state: DomainEntity, last: Item, items: Iterator[Item]) -> Any:
+        """Goes on from a state instead of :meth:`run`, and returns what becomes of it.
+
+        Args:
+            last: the item of the last event that is in the state.
+            items: those that follow it, with all fields.
+
+        Raises:
+            DataIntegrityError, TopicResolutionError: it cannot be replayed.
+            PersistenceError: it could not be read.
+        """
+        self.state, self._last = state, last
+        self._apply_all(last[0], items, EVERYTHING)
+        return self.state
+
+    @property
+    def version(self) -> int:
+        """How many events are in the state by now."""
+        return int(self._last[1]) + 1 if self._last else 0
+
+    def _apply_all(self, originator_id: object, items: Iterator[Item], until: Bounds) -> None:
+        items = self._opened(items)
+        while (item := self._apply_states(items)) is not None:
+            if len(item) < self._width:  # for an object, the other columns are needed too
+                later = until._replace(gt=self._last[1])
+                items = self._opened(self._manager.get_items(originator_id, later))
+            else:
+                self._apply(self._event_of(item), item)
 
     def apply_event(self, item: Item) -> None:
         """Applies the event that was stored as ``item``, by an object of its own.

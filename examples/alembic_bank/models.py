@@ -1,8 +1,11 @@
-"""The tables of the application: its own, and that of the events."""
+"""The tables of the application: its own, and those of the events and snapshots."""
 
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from eventsourcing.infrastructure.sqlalchemy.tables import stored_events_table
+from eventsourcing.infrastructure.sqlalchemy.tables import (
+    stored_events_table,
+    stored_snapshots_table,
+)
 
 
 class Base(DeclarativeBase):
@@ -15,3 +18,4 @@ class Letter(Base):
 
 
 stored_events_table(metadata=Base.metadata)
+stored_snapshots_table(metadata=Base.metadata)  # if snapshots are taken

@@ -8,6 +8,7 @@
 | ``application.ApplicationContract``      | ``SimpleApplication`` and its repository              |
 | ``timetravel.TimeTravelContract``        | the repository's view of the past                     |
 | ``sealing.SealingContract``              | what is encrypted and compressed                      |
+| ``snapshotting.SnapshottingContract``    | aggregates loaded by way of snapshots                 |
 
 They run on what the fixture `place` gives, which is each backend in turn. A new record manager
 enrols with a `Place` of its own::
@@ -29,6 +30,7 @@ for module in (
     "payloads",
     "recordmanager",
     "sealing",
+    "snapshotting",
     "streams",
     "timetravel",
 ):

@@ -20,8 +20,12 @@ from eventsourcing.infrastructure.sequenceditem import StoredEvent
 from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemyDatastore
 from eventsourcing.infrastructure.sqlalchemy.feed import SQLAlchemyFeed
 from eventsourcing.infrastructure.sqlalchemy.groupcommit import GroupCommit
+from eventsourcing.infrastructure.sqlalchemy.snapshots import SQLAlchemySnapshotRecords
 from eventsourcing.infrastructure.sqlalchemy.statements import Statements
-from eventsourcing.infrastructure.sqlalchemy.tables import stored_events_table
+from eventsourcing.infrastructure.sqlalchemy.tables import (
+    stored_events_table,
+    stored_snapshots_table,
+)
 
 __all__ = ["SQLAlchemyRecordManager"]
 
@@ -144,6 +148,14 @@ class SQLAlchemyRecordManager(RecordManager):
     def feed(self) -> Feed:
         """See :meth:`RecordManager.feed`."""
         return SQLAlchemyFeed(self.datastore.beside(), self.table, self.item_class)
+
+    def snapshots(self, setup_table: bool = True) -> SQLAlchemySnapshotRecords:
+        """See :meth:`RecordManager.snapshots`."""
+        table = stored_snapshots_table(self.table.name, self.table.schema)
+        records = SQLAlchemySnapshotRecords(self.datastore, table)
+        if setup_table:
+            records.setup_table()
+        return records
 
     def confirm(self) -> None:
         """See :meth:`RecordManager.confirm`. In a caller's transaction, its commit waits."""

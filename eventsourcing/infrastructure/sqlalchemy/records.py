@@ -1,4 +1,5 @@
-"""The table of stored events as a class of SQLAlchemy's ORM, for queries and for Alembic.
+"""The tables of stored events and snapshots as classes of SQLAlchemy's ORM, for queries and for
+Alembic.
 
 The library itself writes and reads without the ORM.
 """
@@ -7,9 +8,12 @@ from __future__ import annotations
 
 from sqlalchemy.orm import DeclarativeBase, Mapped
 
-from eventsourcing.infrastructure.sqlalchemy.tables import stored_events_table
+from eventsourcing.infrastructure.sqlalchemy.tables import (
+    stored_events_table,
+    stored_snapshots_table,
+)
 
-__all__ = ["Base", "StoredEventRecord"]
+__all__ = ["Base", "StoredEventRecord", "StoredSnapshotRecord"]
 
 
 class Base(DeclarativeBase):
@@ -29,3 +33,17 @@ class StoredEventRecord(Base):
     event_id: Mapped[str]
     correlation_id: Mapped[str | None]
     causation_id: Mapped[str | None]
+
+
+class StoredSnapshotRecord(Base):
+    """A row of the default table ``stored_snapshots``."""
+
+    __table__ = stored_snapshots_table(metadata=Base.metadata)
+
+    originator_id: Mapped[object]
+    originator_version: Mapped[int]
+    topic: Mapped[str]
+    state: Mapped[str]
+    event_id: Mapped[str]
+    fingerprint: Mapped[str]
+    digest: Mapped[str]

@@ -36,6 +36,7 @@ __all__ = [
     "check_identifier",
     "check_unique_key",
     "stored_events_table",
+    "stored_snapshots_table",
 ]
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
@@ -160,9 +161,7 @@ def stored_events_table(
     Raises:
         ProgrammingError: a name is not a plain identifier.
     """
-    check_identifier(name, "table")
-    if schema is not None:
-        check_identifier(schema, "schema")
+    _check_names(name, schema)
     return Table(
         name,
         MetaData() if metadata is None else metadata,
@@ -181,8 +180,48 @@ def stored_events_table(
     )
 
 
+def stored_snapshots_table(
+    events: str = "stored_events", schema: str | None = None, metadata: MetaData | None = None
+) -> Table:
+    """Returns the definition of the table of the snapshots of a table of events.
+
+    It is called ``stored_snapshots`` for ``stored_events``, and else as the table of events with
+    ``_snapshots`` after it.
+
+    Args:
+        events: the name of the table of events.
+        schema, metadata: as those of :func:`stored_events_table`.
+
+    Raises:
+        ProgrammingError: a name is not a plain identifier.
+    """
+    _check_names(events, schema)
+    name = "stored_snapshots" if events == "stored_events" else f"{_short(events)}_snapshots"
+    return Table(
+        name,
+        MetaData() if metadata is None else metadata,
+        Column("originator_id", OriginatorId, primary_key=True),
+        Column("originator_version", BigInteger, primary_key=True, autoincrement=False),
+        Column("topic", State, nullable=False),
+        Column("state", State, nullable=False),
+        Column("event_id", String(32), nullable=False),
+        Column("fingerprint", String(32), nullable=False),
+        Column("digest", String(32), nullable=False),
+        schema=schema,
+    )
+
+
+def _check_names(name: str, schema: str | None) -> None:
+    check_identifier(name, "table")
+    if schema is not None:
+        check_identifier(schema, "schema")
+
+
 def _key_of(name: str) -> str:
     """Returns the name of the table's unique key: of 63 characters at most, and its own."""
-    if len(name) > 50:
-        name = f"{name[:41]}_{sha256(name.encode()).hexdigest()[:8]}"
-    return f"{name}_position_key"
+    return f"{_short(name)}_position_key"
+
+
+def _short(name: str) -> str:
+    """Returns the name, or one of its own with at most 50 characters."""
+    return name if len(name) <= 50 else f"{name[:41]}_{sha256(name.encode()).hexdigest()[:8]}"

@@ -11,6 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Column, DefaultClause, Index, MetaData, String, Table, Text, inspect
 
+from eventsourcing.application.policies import SnapshottingPolicy
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.exceptions import ConcurrencyError, ProgrammingError, SequencedItemConflict
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
@@ -209,7 +210,8 @@ def differences(backend: Backend, metadata: MetaData, schema: str | None = None)
 
 
 def test_alembic_finds_nothing_to_migrate(sql_backend: Backend) -> None:
-    application(sql_backend).close()
+    policy = SnapshottingPolicy()
+    SimpleApplication(uri=sql_backend.uri, snapshotting_policy=policy).close()
 
     assert differences(sql_backend, Base.metadata) == []
 
