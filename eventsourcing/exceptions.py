@@ -28,6 +28,7 @@ The tree::
     ├── DataIntegrityError                  a stored row that cannot be what was written
     │   └── CipherKeyMissing                it is encrypted with a key that is not there
     ├── TopicResolutionError                a topic that names no known class
+    │   └── NewerSchemaVersion              a row that newer code has written
     └── PersistenceError                    the database said no
         ├── SequencedItemConflict           a position that is taken (seen by the event store)
         ├── TransactionConflict             serialization failure, or victim of a deadlock
@@ -69,6 +70,7 @@ __all__ = [
     "InvalidOriginatorID",
     "LockTimeout",
     "MismatchedEventError",
+    "NewerSchemaVersion",
     "NoApplicationError",
     "OriginatorIDError",
     "OriginatorVersionError",
@@ -336,6 +338,27 @@ class TopicResolutionError(_RowError):
         originator_id, originator_version: the stored row, when the topic came from one.
         position: that of the row in the feed, when it was read from there.
     """
+
+
+class NewerSchemaVersion(TopicResolutionError):
+    """A row is of a later schema version than its event class: deploy the code that wrote it.
+
+    Attributes:
+        stored_version: that of the row.
+        known_version: that of the class in this process.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        topic: str = "",
+        stored_version: int | None = None,
+        known_version: int | None = None,
+    ) -> None:
+        super().__init__(message, topic=topic)
+        self.stored_version = stored_version
+        self.known_version = known_version
 
 
 # -- database ----------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from eventsourcing.domain.model.domainentity import DomainEntity, entity_classes
 from eventsourcing.domain.model.entity import VersionedEntity
-from eventsourcing.domain.model.events import Discarded, DomainEvent, schema_of
+from eventsourcing.domain.model.events import Discarded, DomainEvent
 from eventsourcing.domain.model.recipes import body_for
 from eventsourcing.exceptions import (
     DataIntegrityError,
@@ -183,8 +183,8 @@ class Replay:
         return None
 
     def _step_for(self, item: Item) -> Step | None:
-        event_class, _ = self._mapper.decoder_for(item)
-        found, read = body_for(type(self.state), event_class), schema_of(event_class).codec.read
+        event_class, read = self._mapper.reader_for(item)
+        found = body_for(type(self.state), event_class)
         step = None
         if found is not None and read is not None and self._maps_plainly:
             body, parameters = found

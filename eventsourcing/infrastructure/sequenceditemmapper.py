@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from eventsourcing.domain.model.context import EventContext
 from eventsourcing.domain.model.events import DomainEvent, event_classes, restore, schema_of
+from eventsourcing.domain.model.upcasting import upcasting
 from eventsourcing.exceptions import (
     DecodeError,
     EncodeError,
@@ -21,10 +22,11 @@ from eventsourcing.infrastructure.protection import Protection, unreadable
 from eventsourcing.infrastructure.recordmanager import MAX_POSITION
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
 from eventsourcing.utils.ids import check_id
-from eventsourcing.utils.topic import get_topic
+from eventsourcing.utils.topic import get_stored_topic, split_topic, upcasters_of
 
 __all__ = ["SequencedItemMapper"]
 
+R = TypeVar("R")
 Encode = Callable[[Mapping[str, Any]], str]
 Decode = Callable[[str], dict[str, Any]]
 
@@ -120,6 +122,7 @@ class SequencedItemMapper:
 
         Raises:
             TopicResolutionError: the topic names no event class, or one that may not be used.
+            NewerSchemaVersion: it names a later version than the class has (one of the former).
             DataIntegrityError: the state is not that of the event class, or cannot be opened.
             CipherKeyMissing: the state is encrypted with a key that is not there.
         """
@@ -164,6 +167,7 @@ class SequencedItemMapper:
 
         Raises:
             TopicResolutionError: the topic names no event class, or one that may not be used.
+            NewerSchemaVersion: it names a later version than the class has (one of the former).
             DataIntegrityError: it is no text.
         """
         topic = item[2]
@@ -172,21 +176,42 @@ class SequencedItemMapper:
         try:
             cls = event_classes.resolve(topic, self.topic_prefixes)
         except TopicResolutionError as error:
-            raise TopicResolutionError(
-                f"event {item[1]} of {item[0]!r}: {error}",
-                topic=topic,
-                originator_id=item[0],
-                originator_version=item[1],
-            ) from error
-        self._decoders[topic] = found = (cls, schema_of(cls).codec.decode)
+            error.originator_id, error.originator_version = item[0], item[1]
+            error.args = (f"event {item[1]} of {item[0]!r}: {error}", *error.args[1:])
+            raise
+        self._decoders[topic] = found = (cls, _of_row(item, cls, schema_of(cls).codec.decode))
         return found
+
+    def reader_for(
+        self, item: tuple[Any, ...]
+    ) -> tuple[type[DomainEvent], Callable[[str], Any] | None]:
+        """Does as :meth:`decoder_for`, for what gives the values as attributes of an object.
+
+        That is None where nothing does it quicker.
+        """
+        cls, _ = self.decoder_for(item)
+        read = schema_of(cls).codec.read
+        return cls, None if read is None else _of_row(item, cls, read)
 
     def _encoder(self, cls: type[DomainEvent]) -> tuple[str, Encode, Protection | None]:
         protection = self.protection
         if protection is not None and not protection.covers(cls):
             protection = None
-        self._encoders[cls] = found = (get_topic(cls), schema_of(cls).codec.encode, protection)
+        self._encoders[cls] = found = (
+            get_stored_topic(cls),
+            schema_of(cls).codec.encode,
+            protection,
+        )
         return found
+
+
+def _of_row(
+    item: tuple[Any, ...], cls: type[DomainEvent], read: Callable[[str], R]
+) -> Callable[[str], R]:
+    """Returns what reads the states of the row's version, where ``read`` does the present one's."""
+    version = split_topic(item[2])[1]
+    older = upcasters_of(cls)[version - 1 :]
+    return upcasting(read, schema_of(cls).fields, older, version) if older else read
 
 
 def _checked_prefixes(given: Any) -> tuple[str, ...]:

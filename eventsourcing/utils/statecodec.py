@@ -28,7 +28,7 @@ from eventsourcing.utils.picking import item_picker
 from eventsourcing.utils.transcoding import decode_value, encode_value
 from eventsourcing.utils.typespec import TypeSpec, compile_type
 
-__all__ = ["StateCodec", "dump_json", "load_json"]
+__all__ = ["StateCodec", "dump_json", "load_json", "split_state"]
 
 Row = tuple[Any, ...]
 
@@ -201,12 +201,7 @@ class StateCodec:
             raise EncodeError("the name of an attribute is not an identifier", field=name)
 
     def _decode_each(self, text: str) -> dict[str, Any]:
-        state = load_json(text)
-        if type(state) is not dict:
-            raise DecodeError("the state is not a JSON object")
-        tagged = state.pop("$", {})
-        if type(tagged) is not dict or not tagged.keys().isdisjoint(state):
-            raise DecodeError("'$' is not an object of further fields", field="$")
+        state, tagged = split_state(text)
         values = {
             name: self._field(name, spec, state, tagged) for name, spec in self._specs.items()
         }
@@ -229,6 +224,21 @@ class StateCodec:
         allowed = self._open and name.isidentifier() and name not in self._skip
         if not allowed or name in tagged:
             raise DecodeError(f"{name[:80]!r} is not a field", field=name[:80])
+
+
+def split_state(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Returns the forms of a state's fields by name; those apart that are not of their type.
+
+    Raises:
+        DecodeError: the text is no state of any event class.
+    """
+    state = load_json(text)
+    if type(state) is not dict:
+        raise DecodeError("the state is not a JSON object")
+    tagged = state.pop("$", {})
+    if type(tagged) is not dict or not tagged.keys().isdisjoint(state):
+        raise DecodeError("'$' is not an object of further fields", field="$")
+    return state, tagged
 
 
 def _present(values: Mapping[str, Any], name: str) -> Any:

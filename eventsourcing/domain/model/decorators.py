@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from functools import singledispatch, wraps
 from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from types import FunctionType
@@ -12,6 +12,7 @@ from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
 from eventsourcing.domain.model.entityevents import command
 from eventsourcing.domain.model.events import DomainEvent, subscribe
+from eventsourcing.domain.model.upcasting import Upcaster
 from eventsourcing.exceptions import ConcurrencyError, ProgrammingError, SubscriberError
 
 __all__ = ["attribute", "event", "mutator", "retry", "subscribe_to"]
@@ -26,7 +27,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 _NEVER_RUN = (iscoroutinefunction, isgeneratorfunction, isasyncgenfunction)
 
 
-def event(name: str | type[DomainEvent]) -> Callable[[Callable[P, None]], Callable[P, None]]:
+def event(
+    name: str | type[DomainEvent],
+    *,
+    topic: str | None = None,
+    aliases: Iterable[str] = (),
+    upcasters: Mapping[int, Upcaster] | None = None,
+) -> Callable[[Callable[P, None]], Callable[P, None]]:
     """Makes one method command, event class and mutator::
 
         @event("Deposited")                       # makes the event class Account.Deposited
@@ -41,18 +48,26 @@ def event(name: str | type[DomainEvent]) -> Callable[[Callable[P, None]], Callab
     Args:
         name: the name of the event class, or an event class that stands in the class body
             (then its fields must be the method's parameters, and type checkers see it).
+        topic: by which stored rows name the event class, as for any class of events.
+        aliases: the topics that older rows have for it.
+        upcasters: what reads the rows that were stored when its parameters were others.
 
     Raises:
-        ProgrammingError: the name is no identifier, or a parameter cannot be a field.
+        ProgrammingError: the name is no identifier, or a parameter cannot be a field; or what
+            belongs to the statement of an event class that is given is said here.
     """
     is_class = isinstance(name, type) and issubclass(name, DomainEvent)
     if not is_class and not (isinstance(name, str) and name.isidentifier()):
         raise ProgrammingError('@event takes the name of an event class, as in @event("Deposited")')
+    given = {"topic": topic, "aliases": aliases, "upcasters": upcasters}
+    keywords = {keyword: value for keyword, value in given.items() if value not in (None, ())}
+    if is_class and keywords:
+        raise ProgrammingError(f"{', '.join(keywords)}: to be given to the event class itself")
 
     def decorate(body: Callable[P, None]) -> Callable[P, None]:
         if not isinstance(body, FunctionType) or any(is_odd(body) for is_odd in _NEVER_RUN):
             raise ProgrammingError("@event goes onto a plain method, below other decorators")
-        return command(body, name)
+        return command(body, name, keywords)
 
     return decorate
 

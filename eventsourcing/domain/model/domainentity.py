@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Self
 from uuid import UUID, uuid4
@@ -18,6 +19,7 @@ from eventsourcing.domain.model.events import (
 )
 from eventsourcing.domain.model.recipes import Recipe, Recipes
 from eventsourcing.domain.model.saving import publish_pending
+from eventsourcing.domain.model.upcasting import Upcaster
 from eventsourcing.exceptions import (
     EntityIsDiscarded,
     EventFieldError,
@@ -28,7 +30,7 @@ from eventsourcing.exceptions import (
 )
 from eventsourcing.utils.ids import check_id
 from eventsourcing.utils.times import utc_now
-from eventsourcing.utils.topic import TopicRegistry, get_topic
+from eventsourcing.utils.topic import TopicRegistry, get_topic, name_class
 
 __all__ = ["DomainEntity", "entity_classes"]
 
@@ -37,7 +39,17 @@ entity_classes: TopicRegistry[DomainEntity] = TopicRegistry("entity")
 
 
 class DomainEntity:
-    """An entity with an id. Its events carry the id, and no position."""
+    """An entity with an id. Its events carry the id, and no position.
+
+    Subclasses may be given a stable ``topic``, the ``aliases`` that older rows have for them, and
+    the ``upcasters`` of the ``Created`` that is made of their constructor: as event classes are.
+
+    Attributes:
+        schema_version: of what the class makes of its events. To be raised when its attributes
+            mean something else than before.
+    """
+
+    schema_version: ClassVar[int] = 1
 
     __topic__: ClassVar[str]
     _init_parameters: ClassVar[tuple[str, ...]] = ()
@@ -63,8 +75,14 @@ class DomainEntity:
         _begins: ClassVar[bool] = False
         _of_class: ClassVar[type[DomainEntity] | None] = None
 
-        def __init_subclass__(cls, topic: str | None = None, **kwargs: Any) -> None:
-            super().__init_subclass__(topic=topic, **kwargs)
+        def __init_subclass__(
+            cls,
+            topic: str | None = None,
+            aliases: Iterable[str] = (),
+            upcasters: Mapping[int, Upcaster] | None = None,
+            **kwargs: Any,
+        ) -> None:
+            super().__init_subclass__(topic, aliases, upcasters, **kwargs)
             if applied_by(cls.mutate) is None:  # its own, that of a mixin, or a wrapper
                 cls.mutate = applied(cls.mutate)  # type: ignore[method-assign]
 
@@ -132,13 +150,18 @@ class DomainEntity:
             """Has the entity refuse all further events."""
             obj._es_discarded = True
 
-    def __init_subclass__(cls, topic: str | None = None, **kwargs: Any) -> None:
+    def __init_subclass__(
+        cls,
+        topic: str | None = None,
+        aliases: Iterable[str] = (),
+        upcasters: Mapping[int, Upcaster] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init_subclass__(**kwargs)
-        if topic is not None:
-            cls.__topic__ = topic
+        name_class(cls, topic, aliases)
         entity_classes.register(cls)
         cls._es_topic = get_topic(cls)
-        define_events(cls)
+        define_events(cls, upcasters)
         cls._es_recipes = Recipes(cls)
 
     def __init__(self, **kwargs: Any) -> None:

@@ -7,17 +7,19 @@ did not write, and the event classes of methods in the short style (``@event("De
 from __future__ import annotations
 
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from inspect import signature
-from types import FunctionType
+from types import FunctionType, MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from eventsourcing.domain.model.applying import applied
 from eventsourcing.domain.model.events import DomainEvent, event_classes
 from eventsourcing.domain.model.eventschema import parameters_of
+from eventsourcing.domain.model.upcasting import Upcaster
 from eventsourcing.exceptions import EventFieldError, ProgrammingError
 from eventsourcing.utils.picking import item_picker
+from eventsourcing.utils.topic import aliases_of, name_class
 
 if TYPE_CHECKING:
     from eventsourcing.domain.model.domainentity import DomainEntity
@@ -27,8 +29,16 @@ __all__ = ["command", "define_events", "new_event"]
 _STANDARD = ("Event", "Created", "AttributeChanged", "Discarded")
 
 
-def define_events(cls: type[DomainEntity]) -> None:
-    """Adds to ``cls`` the nested event classes that it lacks, and names them after it."""
+def define_events(cls: type[DomainEntity], upcasters: Mapping[int, Upcaster] | None) -> None:
+    """Adds to ``cls`` the nested event classes that it lacks, and names them after it.
+
+    Args:
+        upcasters: of the ``Created`` that is made.
+    """
+    if upcasters is not None and "Created" in vars(cls):
+        raise ProgrammingError(
+            f"{cls.__qualname__}: upcasters= belongs to its own class Created, which it has written"
+        )
     constructors = _constructors(cls)
     cls._init_parameters = tuple(p.name for _, p in parameters_of(*constructors))
     if "id" in cls._init_parameters:
@@ -40,10 +50,11 @@ def define_events(cls: type[DomainEntity]) -> None:
         inherited: Any = getattr(cls, name)
         if name not in vars(cls):
             bases = (inherited,) if name == "Event" else (cls.Event, inherited)
-            namespace: dict[str, Any] = {}
             if name == "Created":
-                namespace["_parameters_of"] = constructors
-            _derive(cls, name, bases, namespace)
+                namespace = {"_parameters_of": constructors}
+                _derive(cls, name, bases, namespace, {"upcasters": upcasters})
+            else:
+                _derive(cls, name, bases, {})
     _define_short_style(cls)
     for name, nested in _nested_events(cls):
         if nested.__qualname__ == f"{cls.__qualname__}.{name}" and hasattr(nested, "_of_class"):
@@ -51,13 +62,16 @@ def define_events(cls: type[DomainEntity]) -> None:
     _name_after(cls)
 
 
-def command(body: FunctionType, event: str | type[DomainEvent]) -> Callable[..., None]:
+def command(
+    body: FunctionType, event: str | type[DomainEvent], keywords: Mapping[str, Any]
+) -> Callable[..., None]:
     """Makes a command of a method of the short style: it triggers the method's event, and the
     event, whenever it is applied, runs the body.
 
     Args:
         body: the method as written.
         event: the name of the event class to make, or the class if the user wrote one.
+        keywords: of the statement that makes the class.
 
     Raises:
         ProgrammingError: a parameter cannot be a field (``*args``, ``**kwargs``).
@@ -81,7 +95,7 @@ def command(body: FunctionType, event: str | type[DomainEvent]) -> Callable[...,
             kwargs = _named(body, by_position, args, kwargs)
         self._trigger_event(getattr(type(self), name) if name else event, kwargs)
 
-    method._short_style = (body, event)  # type: ignore[attr-defined]
+    method._short_style = (body, event, keywords)  # type: ignore[attr-defined]
     return method
 
 
@@ -160,6 +174,7 @@ def _define_event_of(
     cls: type[DomainEntity],
     body: FunctionType,
     event: str | type[DomainEvent],
+    keywords: Mapping[str, Any],
 ) -> None:
     mutate = _mutate_of(body)
     if isinstance(event, str):
@@ -170,7 +185,7 @@ def _define_event_of(
             raise ProgrammingError(
                 f"{cls.__qualname__} has an attribute {event!r}, which cannot be an event class too"
             )
-        _derive(cls, event, (cls.Event,), {"_parameters_of": (body,), "mutate": mutate})
+        _derive(cls, event, (cls.Event,), {"_parameters_of": (body,), "mutate": mutate}, keywords)
         return
     if "mutate" in vars(event):
         raise ProgrammingError(f"{event.__qualname__} has a mutate() besides {body.__qualname__}()")
@@ -197,23 +212,29 @@ def _mutate_of(body: FunctionType) -> Callable[[Any, Any], Any]:
 
 
 def _derive(
-    cls: type, name: str, bases: tuple[type, ...], namespace: dict[str, Any]
+    cls: type,
+    name: str,
+    bases: tuple[type, ...],
+    namespace: dict[str, Any],
+    keywords: Mapping[str, Any] = MappingProxyType({}),
 ) -> type[DomainEvent]:
     """Makes a nested class, as if it had been written in the body of ``cls``."""
     body = {"__module__": cls.__module__, "__qualname__": f"{cls.__qualname__}.{name}", **namespace}
-    derived: type[DomainEvent] = types.new_class(name, bases, exec_body=lambda ns: ns.update(body))
+    derived: type[DomainEvent] = types.new_class(
+        name, bases, dict(keywords), lambda ns: ns.update(body)
+    )
     setattr(cls, name, derived)
     return derived
 
 
 def _name_after(cls: type[DomainEntity]) -> None:
-    """Lets the nested events of a class with a stable topic have stable topics too."""
-    stable = vars(cls).get("__topic__")
-    if stable is None:
-        return
-    for name, nested in _nested_events(cls):
+    """Lets the nested events of a class with a stable topic, or with aliases, have such too."""
+    stable, aliases = vars(cls).get("__topic__"), aliases_of(cls)
+    for name, nested in _nested_events(cls) if stable or aliases else ():
         if "__topic__" not in vars(nested):
-            nested.__topic__ = f"{stable}.{name}"
+            topic = f"{stable}.{name}" if stable else None
+            named_after = [f"{alias}.{name}" for alias in aliases]
+            name_class(nested, topic, dict.fromkeys((*aliases_of(nested), *named_after)))
             event_classes.register(nested)
 
 

@@ -12,7 +12,7 @@ that names what is missing, unknown or wrongly typed, and that type checkers und
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from operator import is_
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeVar, dataclass_transform
@@ -27,9 +27,10 @@ from eventsourcing.domain.model.bus import (
 )
 from eventsourcing.domain.model.context import EventContext, current_unit_of_work, new_event_ids
 from eventsourcing.domain.model.eventschema import EventSchema
+from eventsourcing.domain.model.upcasting import Upcaster, checked_upcasters
 from eventsourcing.exceptions import NoApplicationError, ProgrammingError
 from eventsourcing.utils.times import utc_now
-from eventsourcing.utils.topic import TopicRegistry
+from eventsourcing.utils.topic import TopicRegistry, name_class
 
 __all__ = [
     "AttributeChanged",
@@ -59,16 +60,20 @@ class DomainEvent:
     """Something that happened.
 
     Subclasses may be given a stable topic (``class Deposited(DomainEvent, topic="deposited")``),
-    by which stored rows name them whatever becomes of their module.
+    by which stored rows name them whatever becomes of their module; ``aliases``, the topics that
+    older rows have for them; and ``upcasters``, which read the rows of older versions (see
+    :mod:`eventsourcing.domain.model.upcasting`).
 
     Raises:
         EventFieldError: a field is missing, unknown, or of a wrong type.
-        ProgrammingError: the class's annotations cannot be used.
+        ProgrammingError: the class's annotations cannot be used; a topic or an alias is that of
+            another class; an upcaster is missing.
     """
 
     __slots__ = ("__dict__", "__weakref__", "_context")
 
     __topic__: ClassVar[str]
+    __upcasters__: ClassVar[tuple[Upcaster, ...]]
     _free_form: ClassVar[bool] = True
     _has_timestamp: ClassVar[bool] = False
     _schema: ClassVar[EventSchema | None] = None
@@ -76,10 +81,17 @@ class DomainEvent:
     if TYPE_CHECKING:
         _context: tuple[str | None, ...] | None
 
-    def __init_subclass__(cls, topic: str | None = None, **kwargs: Any) -> None:
+    def __init_subclass__(
+        cls,
+        topic: str | None = None,
+        aliases: Iterable[str] = (),
+        upcasters: Mapping[int, Upcaster] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init_subclass__(**kwargs)
-        if topic is not None:
-            cls.__topic__ = topic
+        name_class(cls, topic, aliases)
+        if upcasters is not None:
+            cls.__upcasters__ = checked_upcasters(cls.__qualname__, upcasters)
         cls._schema = None
         event_classes.register(cls)
 
