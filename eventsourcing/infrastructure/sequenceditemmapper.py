@@ -63,7 +63,8 @@ class SequencedItemMapper:
         fields: tuple[str, ...] = item_class._fields  # type: ignore[attr-defined]
         self.extra_fields = fields[4:]
         self._context_of = _picker_of_context(fields)
-        self._has_context_alone = self.extra_fields == _CONTEXT_FIELDS
+        is_own = type(self).extra_values is not SequencedItemMapper.extra_values
+        self._keeps_context_alone = self.extra_fields == _CONTEXT_FIELDS and not is_own
         self._has_columns_of_events = not set(self.extra_fields) <= set(_CONTEXT_FIELDS)
         self._encoders: dict[type[DomainEvent], tuple[str, Encode, Protection | None]] = {}
         self._decoders: dict[str, tuple[type[DomainEvent], Decode]] = {}
@@ -102,7 +103,9 @@ class SequencedItemMapper:
             check_id(originator_id)
         if protection is not None:
             state = protection.seal(state, originator_id, position, topic)
-        extra = self.extra_values(event)
+        extra: tuple[Any, ...] | None = event._context
+        if type(extra) is not EventContext or not self._keeps_context_alone:
+            extra = self.extra_values(event)
         if self._has_columns_of_events:
             _check_texts(cls.__qualname__, self.extra_fields, extra)
         return _make_item(self.item_class, (originator_id, position, topic, state, *extra))
@@ -110,8 +113,6 @@ class SequencedItemMapper:
     def extra_values(self, event: DomainEvent) -> tuple[Any, ...]:
         """Returns the values of the item's fields after the fourth, in their order."""
         context = event.context
-        if self._has_context_alone:
-            return context
         return tuple(
             getattr(context if name in _CONTEXT_FIELDS else event, name, None)
             for name in self.extra_fields

@@ -106,7 +106,7 @@ class DomainEvent:
         if type(context) is tuple:  # the three columns of the row that it was made of
             _set_context(self, _new_tuple(EventContext, context))
         elif type(context) is not EventContext:
-            _give_id(self, new_event_ids(1)[0])
+            give_ids([self])
         return self._context  # type: ignore[return-value]
 
     def mutate(self, obj: Any, /) -> Any:
@@ -147,6 +147,7 @@ event_classes.register(DomainEvent)
 _new = object.__new__
 _new_tuple = tuple.__new__
 _WITH_ID = (EventContext, tuple)
+_NO_UNIT = (None, None)
 _set_attributes = vars(DomainEvent)["__dict__"].__set__
 _set_context = vars(DomainEvent)["_context"].__set__
 
@@ -181,12 +182,8 @@ def give_ids(events: Iterable[DomainEvent]) -> None:
     """Gives an id to each event that has none yet, which is quicker than one after the other."""
     new = [event for event in events if type(event._context) not in _WITH_ID]
     for event, event_id in zip(new, new_event_ids(len(new)), strict=True):
-        _give_id(event, event_id)
-
-
-def _give_id(event: DomainEvent, event_id: str) -> None:
-    unit = event._context or (None, None)  # of work, in which it was born
-    _set_context(event, _new_tuple(EventContext, (event_id, *unit)))
+        unit = event._context or _NO_UNIT  # of work, in which it was born
+        _set_context(event, _new_tuple(EventContext, (event_id, *unit)))
 
 
 def twin_of(event: E) -> E:

@@ -144,11 +144,7 @@ class OwnEngine:
                 cursor.execute(prepared.sql, prepared.parameters)
                 return
             cursor.execute(driver.begin)
-            if driver.batches:
-                cursor.executemany(prepared.sql, prepared.parameters)
-            else:
-                for row in prepared.parameters:
-                    cursor.execute(prepared.sql, row)
+            driver.insert_rows(cursor, prepared)
             cursor.execute("COMMIT")
 
         self._use(work)

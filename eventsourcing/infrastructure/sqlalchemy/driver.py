@@ -134,6 +134,14 @@ class Driver:
         """
         return write
 
+    def insert_rows(self, cursor: Any, write: Write) -> None:
+        """Inserts the many rows of a write in the transaction that is open on the cursor."""
+        if self.batches:
+            cursor.executemany(write.sql, write.parameters)
+        else:
+            for row in write.parameters:
+                cursor.execute(write.sql, row)
+
     def check(self, engine: Engine, cursor: Any, write: Write) -> None:
         """Refuses what the server would not take, or would alter.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Mapping
+from functools import lru_cache
+from itertools import chain
 from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +25,7 @@ from eventsourcing.exceptions import (
     ValueTooLarge,
 )
 from eventsourcing.infrastructure.sqlalchemy.driver import Driver
+from eventsourcing.infrastructure.sqlalchemy.statements import Write
 
 if TYPE_CHECKING:
     from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemySettings
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["SQLiteDriver"]
 
 PAUSE = 0.01  # seconds
+PARAMETERS = 350  # of a statement; each SQLite takes 999
 
 # An extended code, such as SQLITE_READONLY_DBMOVED, begins with its primary one.
 _ERRORS: Mapping[str, type[PersistenceError]] = {
@@ -143,6 +147,17 @@ class SQLiteDriver(Driver):
                 raise  # else it can still be read, whatever its mode
         return True
 
+    def insert_rows(self, cursor: Any, write: Write) -> None:
+        """See :class:`Driver`. One execution for 50 rows takes two thirds of the time of 50."""
+        rows = write.parameters
+        size = max(1, PARAMETERS // len(rows[0]))
+        whole = len(rows) - len(rows) % size
+        sql = _for_rows(write.sql, size) if whole else ""
+        for at in range(0, whole, size):
+            cursor.execute(sql, tuple(chain.from_iterable(rows[at : at + size])))
+        if whole < len(rows):
+            cursor.executemany(write.sql, rows[whole:])
+
     def clear(self, connection: Any) -> None:
         """See :class:`Driver`."""
         if connection.in_transaction:
@@ -154,3 +169,10 @@ class SQLiteDriver(Driver):
         """
         if not connection.in_transaction:
             connection.execute("BEGIN").close()
+
+
+@lru_cache
+def _for_rows(sql: str, count: int) -> str:
+    """Returns an INSERT of so many rows, of that of one: "... VALUES (?, ?)"."""
+    row = sql[sql.rindex("(") :]
+    return sql + f", {row}" * (count - 1)

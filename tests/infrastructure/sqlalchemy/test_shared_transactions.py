@@ -81,7 +81,7 @@ class Gate:
         self._is_open = threading.Event()
         datastore: Any = app.event_store.record_manager.datastore  # type: ignore[attr-defined]
 
-        def held(write: Write) -> None:
+        def held(write: Write, work: None) -> None:
             self.writes += 1
             if self.writes > 1:
                 self._execute(datastore, write)

@@ -1,0 +1,63 @@
+"""A large save on SQLite goes to the database 50 rows at a time, and is still one save."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from eventsourcing.exceptions import ConcurrencyError
+from eventsourcing.infrastructure.eventstore import EventStore
+from eventsourcing.infrastructure.sqlalchemy import sqlite
+from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
+from tests.backends import Backend
+from tests.contracts.eventstore import contents, event_store, happened
+from tests.contracts.places import SQLAlchemyPlace
+
+ROWS = sqlite.PARAMETERS // 7
+
+
+@pytest.fixture
+def store(sqlite_file: Backend) -> Iterator[EventStore]:
+    store = event_store(SQLAlchemyPlace(str(sqlite_file.uri)))
+    yield store
+    store.close()
+
+
+@pytest.mark.parametrize("count", [2, ROWS - 1, ROWS, ROWS + 1, 2 * ROWS, 2 * ROWS + 7])
+def test_all_rows_are_stored_in_their_order(store: EventStore, count: int) -> None:
+    events = [happened("s", n, f"{n}, (?)") for n in range(count)]
+    store.store(events)
+    assert contents(store, "s") == events
+    assert isinstance(store.record_manager, SQLAlchemyRecordManager)
+    feed = [item[1][1] for item in store.record_manager.feed().get_items()]
+    assert feed == list(range(count))
+
+
+@pytest.mark.parametrize("taken", [0, ROWS - 1, ROWS, 2 * ROWS])
+def test_a_conflict_anywhere_leaves_nothing(store: EventStore, taken: int) -> None:
+    store.store(happened("rival", taken))
+    events = [happened("s", n) for n in range(taken)]
+    events += [happened("rival", n) for n in range(taken, 2 * ROWS + 2)]
+    with pytest.raises(ConcurrencyError) as caught:
+        store.store(events)
+    assert (caught.value.originator_id, caught.value.expected_version) == ("rival", taken)
+    assert contents(store, "s") == []
+    assert contents(store, "rival") == [happened("rival", taken)]
+
+
+def test_wide_rows_go_in_smaller_numbers(
+    store: EventStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "PARAMETERS", 3)  # fewer than a row has
+    sizes: list[int] = []
+    original: Any = sqlite._for_rows
+
+    def counted(sql: str, count: int) -> Any:
+        sizes.append(count)
+        return original(sql, count)
+
+    monkeypatch.setattr(sqlite, "_for_rows", counted)
+    events = [happened("s", n) for n in range(5)]
+    store.store(events)
+    assert contents(store, "s") == events
+    assert sizes == [1]
