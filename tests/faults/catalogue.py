@@ -17,6 +17,7 @@ MODULES = (
     "deadlocks",
     "hot_streams",
     "clock_stepped",
+    "feed",
     "interruptions",
     "projections",
     "size",

@@ -139,11 +139,13 @@ class Rows(NamedTuple):
     Attributes:
         movements: those of the events that move something.
         last: the id of the last row, 0 if there is none.
+        numbers: the ids of the entries.
     """
 
     entries: list[Entry]
     movements: list[Movement]
     last: int
+    numbers: list[int]
 
 
 def read_rows(backend: Backend, after: int = 0) -> Rows:
@@ -152,14 +154,15 @@ def read_rows(backend: Backend, after: int = 0) -> Rows:
     Args:
         after: the id of the row after which to begin.
     """
-    found = Rows([], [], after)
+    found = Rows([], [], after, [])
     with closing(backend.connect()) as connection, closing(connection.cursor()) as cursor:
         cursor.execute(
             "SELECT id, event_id, originator_id, originator_version, state FROM stored_events"
-            f" WHERE id > {int(after)} ORDER BY id"
+            f" WHERE id > {int(after)} AND topic <> '' ORDER BY id"
         )
         for number, event_id, stream, position, text in cursor:
             found = found._replace(last=number)
+            found.numbers.append(number)
             found.entries.append(Entry(event_id, stream, position))
             state = json.loads(text)
             if "amount" in state:

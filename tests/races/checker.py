@@ -10,6 +10,7 @@ logs are compared with the store when all is over. An answer is one of:
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 Answer = Literal["ok", "fail", "unknown"]
@@ -62,6 +63,22 @@ def anomalies(saves: Sequence[Save], stored: Sequence[Entry]) -> list[str]:
     ]
 
 
+def feed_anomalies(
+    saves: Iterable[Save],
+    stored: Sequence[tuple[int, str, int]],
+    read: Sequence[tuple[int, str, int]],
+) -> list[str]:
+    """Return what is wrong with what a reader of the feed has read, in words.
+
+    Args:
+        saves: of all writers, in any order.
+        stored: the position in the feed, the stream and the position in that, of all events that
+            are stored when all is over, by the first.
+        read: the same of the events that were read, in their order.
+    """
+    return [*_misread(stored, read), *_feed_out_of_order(saves, read)]
+
+
 def bank_anomalies(movements: Sequence[Movement]) -> list[str]:
     """Return what is wrong with a bank whose accounts began with nothing, in words.
 
@@ -71,6 +88,42 @@ def bank_anomalies(movements: Sequence[Movement]) -> list[str]:
         movements: all that are stored, in the order of the feed.
     """
     return [*_lost_updates(movements), *_total(movements)]
+
+
+def _misread(
+    stored: Sequence[tuple[int, str, int]], read: Sequence[tuple[int, str, int]]
+) -> Iterator[str]:
+    counts = Counter(read)
+    for place in stored:
+        if not counts[place]:
+            yield f"missed: {place}"
+    for place, count in counts.items():
+        if count > 1:
+            yield f"read {count} times: {place}"
+    for place in counts.keys() - set(stored):
+        yield f"read, but not stored: {place}"
+    for before, after in pairwise(read):
+        if before[0] > after[0]:
+            yield f"read after what follows it: {after}"
+
+
+def _feed_out_of_order(
+    saves: Iterable[Save], read: Sequence[tuple[int, str, int]]
+) -> Iterator[str]:
+    """Yields the saves that began after a save was acknowledged, and were read before it."""
+    acknowledged = {
+        (event.stream, event.position): save
+        for save in saves
+        if save.answer == "ok"
+        for event in save.events
+    }
+    answered = float("inf")  # the earliest answer to what was read later
+    for position, stream, version in reversed(read):
+        save = acknowledged.get((stream, version))
+        if save is not None:
+            if save.invoked > answered:
+                yield f"position {position} was saved after what was read behind it"
+            answered = min(answered, save.answered)
 
 
 def _lost_updates(movements: Iterable[Movement]) -> Iterator[str]:

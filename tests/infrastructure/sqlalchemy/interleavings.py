@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
+from uuid import NAMESPACE_OID, uuid5
 
 from sqlalchemy import Engine, text
 
 from eventsourcing.infrastructure.sqlalchemy.factory import construct_sqlalchemy_eventstore
+from eventsourcing.utils.topic import get_topic
 from tests.backends import Backend
 from tests.contracts.eventstore import happened
+from tests.contracts.model import Happened
 from tests.infrastructure.sqlalchemy.helpers import engine_of, run
 
 Event: TypeAlias = tuple[str, int]
@@ -36,6 +39,32 @@ class Writer:
 
     def rolls_back(self) -> None:
         self.connection.rollback()
+
+
+def plain_id(event: Event) -> str:
+    """Return the id of what a `PlainWriter` stores."""
+    return uuid5(NAMESPACE_OID, f"{event}").hex
+
+
+class PlainWriter(Writer):
+    """A writer without savepoints, which have transaction ids of their own."""
+
+    def stores(self, *events: Event) -> None:
+        sql = "INSERT INTO stored_events ({columns}) SELECT :a, :b, :c, '{{}}', :d".format(
+            columns="originator_id, originator_version, topic, state, event_id"
+        )
+        if self.connection.dialect.name == "postgresql":
+            sql += " WHERE pg_current_xact_id() IS NOT NULL"
+        for stream, position in events:
+            self.connection.execute(
+                text(sql),
+                {
+                    "a": stream,
+                    "b": position,
+                    "c": get_topic(Happened),
+                    "d": plain_id((stream, position)),
+                },
+            )
 
 
 class PreparedWriter(Writer):
@@ -110,7 +139,7 @@ def a_late_commit(writers: Writers) -> Iterator[None]:
 
 
 def an_id_taken_first_and_a_number_last(writers: Writers) -> Iterator[None]:
-    early, late = writers.writer(), writers.writer()
+    early, late = writers.writer(cls=PlainWriter), writers.writer(cls=PlainWriter)
     early.writes_elsewhere()
     late.stores(("late", 0))
     early.stores(("early", 0))
@@ -121,7 +150,7 @@ def an_id_taken_first_and_a_number_last(writers: Writers) -> Iterator[None]:
 
 
 def a_stream_across_transactions(writers: Writers) -> Iterator[None]:
-    early, late = writers.writer(), writers.writer()
+    early, late = writers.writer(cls=PlainWriter), writers.writer(cls=PlainWriter)
     early.writes_elsewhere()
     late.stores(("s", 0))
     late.commits()

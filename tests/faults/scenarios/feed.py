@@ -1,0 +1,292 @@
+"""The feed is read while writers keep transactions open, roll back, are stopped and killed."""
+
+import itertools
+import math
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any, Protocol
+
+from eventsourcing.application.simple import SimpleApplication
+from tests.backends import Backend
+from tests.faults.feedwriter import LONGEST, FeedOrders, start
+from tests.faults.history import Log, Rows, audit, read_logs, read_rows, wait_until_alone
+from tests.faults.scenario import Case, Outcome, Scenario
+from tests.faults.stores import SERVERS, opened
+from tests.infrastructure.sqlalchemy.helpers import engine_of
+from tests.infrastructure.sqlalchemy.helpers import run as execute
+from tests.infrastructure.sqlalchemy.interleavings import PlainWriter, Writers, plain_id
+from tests.infrastructure.sqlalchemy.rejected import REJECTED
+from tests.races.checker import Entry, feed_anomalies
+
+CLIENTS, THREADS = 4, 4
+HELD = 0.2  # of the transactions are kept open
+STREAMS = 40  # of a generation of writers
+LONGEST_STOP = 1.0  # seconds
+SECONDS_BETWEEN_BLOWS = 1.5
+SECONDS_TO_CATCH_UP = 60.0
+PAUSE = 0.02
+
+
+class Reader(Protocol):
+    """What reads the feed: the library, or one of the ways that were rejected."""
+
+    found: list[Any]
+
+    def read(self) -> int:
+        """Read on, and return how many events that were."""
+        ...
+
+    def close(self) -> None:
+        """Close it."""
+
+
+class LibraryReader:
+    """Follows the notification log. Now and then it begins anew, where it was."""
+
+    def __init__(self, backend: Backend, chance: random.Random) -> None:
+        self.found: list[tuple[int, str, int]] = []
+        self._uri, self._chance = backend.uri, chance
+        self._app = SimpleApplication(uri=self._uri, setup_table=False)
+
+    def read(self) -> int:
+        """Read on, and return how many events that were."""
+        if self._chance.random() < 0.02:
+            self._app.close()
+            self._app = SimpleApplication(uri=self._uri, setup_table=False)
+        before = len(self.found)
+        position = self.found[-1][0] if self.found else 0
+        for n in self._app.notification_log.select(position + 1):
+            self.found.append((n.position, str(n.originator_id), n.originator_version))
+        return len(self.found) - before
+
+    def close(self) -> None:
+        """Close the application."""
+        self._app.close()
+
+
+def run(case: Case) -> Outcome:
+    """Follow with the library: two readers, one of which is slow."""
+    chance = random.Random(f"{case.seed} readers")
+    return _run(case, HELD, lambda backend: [LibraryReader(backend, chance) for _ in range(2)])
+
+
+def control(case: Case) -> Outcome:
+    """Follow in all ways that were rejected: each of them has to fail.
+
+    All transactions are kept open: that a bound is too low shows only if no other transaction ends
+    before the bound is taken.
+    """
+    silent: list[str] = []
+
+    def readers(backend: Backend) -> Sequence[Reader]:
+        return [made(backend) for made in REJECTED[case.backend]]
+
+    outcome = _run(case, 1.0, readers, silent.append)
+    if silent:
+        raise AssertionError(f"nothing went wrong with {', '.join(silent)}")
+    return outcome
+
+
+def _run(
+    case: Case,
+    held: float,
+    readers_on: Callable[[Backend], Sequence[Reader]],
+    note_faultless: Callable[[str], None] = lambda name: None,
+) -> Outcome:
+    with opened(case) as backend:
+        execute(backend, "CREATE TABLE elsewhere (n INT)")
+        readers = readers_on(backend)
+        try:
+            with _following(readers) as errors:
+                logs = _write(case, backend, held)
+                seconds = _catch_up(backend, readers)
+        finally:
+            for reader in readers:
+                reader.close()
+        wait_until_alone(backend)
+        logged, rows = read_logs(logs), read_rows(backend)
+    anomalies = [*errors, *audit(logged, rows)]
+    for reader in readers:
+        found = feed_anomalies(logged.saves, _places(rows), reader.found)
+        if not found:
+            note_faultless(type(reader).__name__)
+        anomalies += (f"{type(reader).__name__}: {anomaly}" for anomaly in found)
+    figures = {
+        "acknowledged saves": f"{logged.count('ok'):,}",
+        "refused or rolled back": f"{logged.count('fail'):,}",
+        "unknown": f"{logged.count('unknown'):,}",
+        "seconds until all was read": f"{seconds:.2f}",
+    }
+    return Outcome(len(rows.entries), anomalies, figures)
+
+
+def _places(rows: Rows) -> list[tuple[int, str, int]]:
+    return [
+        (number, entry.stream, entry.position)
+        for number, entry in zip(rows.numbers, rows.entries, strict=True)
+    ]
+
+
+@contextmanager
+def _following(readers: Sequence[Reader]) -> Iterator[list[str]]:
+    """Have all readers follow inside the block; yields what should not have been raised."""
+    is_over = threading.Event()
+    errors: list[str] = []
+
+    def follow(reader: Reader, pause: float) -> None:
+        while not is_over.is_set():
+            try:
+                if not reader.read():
+                    is_over.wait(pause)
+            except Exception as error:
+                errors.append(f"{type(reader).__name__}: {type(error).__name__}: {error}")
+                is_over.wait(pause)
+
+    threads = [
+        threading.Thread(target=follow, args=(reader, PAUSE * (1 + 10 * (i % 2))))
+        for i, reader in enumerate(readers)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield errors
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
+
+
+def _write(case: Case, backend: Backend, held: float) -> Sequence[Path]:
+    """Have clients write until there are enough events, while some of them are stopped and
+    killed; return their logs.
+    """
+    stop = case.directory / "stop"
+    logs = [case.directory / "provoked.log"]
+
+    def begin() -> BaseProcess:
+        logs.append(case.directory / f"{len(logs)}.log")
+        generation = len(logs) // (4 * CLIENTS)
+        return start(
+            FeedOrders(
+                uri=str(backend.uri),
+                log=str(logs[-1]),
+                seed=f"{case.seed}-{len(logs)}",
+                streams=tuple(f"{generation}-{n}" for n in range(STREAMS)),
+                threads=THREADS,
+                held=held,
+                stop=str(stop),
+            )
+        )
+
+    clients = [begin() for _ in range(CLIENTS)]
+    with _provoking(backend, logs[0]):
+        _strike(case, backend, clients, begin)
+    stop.touch()
+    for client in clients:
+        client.join()
+    return logs
+
+
+def _strike(
+    case: Case, backend: Backend, clients: list[BaseProcess], begin: Callable[[], BaseProcess]
+) -> None:
+    """Stop clients, and kill them and begin others, until there are enough events."""
+    chance = random.Random(case.seed)
+    while _highest(backend) < case.count:
+        time.sleep(SECONDS_BETWEEN_BLOWS * chance.random())
+        victim = chance.randrange(CLIENTS)
+        if chance.random() < 0.5:
+            clients[victim].kill()
+            clients[victim].join()
+            clients[victim] = begin()
+        else:
+            _pause(clients[victim], LONGEST_STOP * chance.random())
+
+
+@contextmanager
+def _provoking(backend: Backend, path: Path) -> Iterator[None]:
+    """Inside the block, have a writer take its transaction id first and its number last, while
+    another one that began later takes a number in between, and stays.
+    """
+    is_over = threading.Event()
+
+    def provoke() -> None:
+        log = Log(path)
+        with engine_of(backend) as engine:
+            for turn in itertools.count():
+                if is_over.is_set():
+                    break
+                with closing(Writers(engine)) as writers:
+                    _provoke(log, writers, turn, is_over)
+        log.close()
+
+    thread = threading.Thread(target=provoke)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def _provoke(log: Log, writers: Writers, turn: int, is_over: threading.Event) -> None:
+    early, late = writers.writer(cls=PlainWriter), writers.writer(cls=PlainWriter)
+    for name in ("early", "late"):
+        event = (f"{name}-{turn}", 0)
+        log.write("invoke", event[0], [Entry(plain_id(event), *event)])
+    early.writes_elsewhere()
+    late.stores((f"late-{turn}", 0))
+    early.stores((f"early-{turn}", 0))
+    early.commits()
+    log.write("ok", f"early-{turn}")
+    is_over.wait(LONGEST)
+    late.commits()
+    log.write("ok", f"late-{turn}")
+
+
+def _pause(client: BaseProcess, seconds: float) -> None:
+    assert client.pid is not None
+    os.kill(client.pid, signal.SIGSTOP)
+    time.sleep(seconds)
+    os.kill(client.pid, signal.SIGCONT)
+
+
+def _highest(backend: Backend) -> int:
+    ((count,),) = execute(backend, "SELECT max(id) FROM stored_events WHERE topic <> ''")
+    return int(count or 0)
+
+
+def _catch_up(backend: Backend, readers: Sequence[Reader]) -> float:
+    """Wait until all readers have come to the end, or to where they stay; return for how long."""
+    began = time.monotonic()
+    end = _highest(backend)
+    last = math.nan
+    while time.monotonic() - began < SECONDS_TO_CATCH_UP:
+        if all(reader.found and reader.found[-1][0] >= end for reader in readers):
+            last = time.monotonic() - began
+            break
+        time.sleep(PAUSE)
+    return last
+
+
+SCENARIOS = (
+    Scenario(
+        name="feed",
+        title="16 writers with one in five transactions held open for up to 2 s, rolled back,"
+        " stopped and killed, while the feed is read",
+        unit="events",
+        backends=SERVERS,
+        short=20_000,
+        long=1_000_000,
+        run=run,
+        control=control,
+        control_count=3_000,
+    ),
+)
