@@ -23,6 +23,9 @@ The tree::
     ├── SubscriberError                     stored, but subscribers failed afterwards
     ├── ProjectionBehind (TimeoutError)     a projection has not come so far in time
     ├── ProjectionFailed                    an inline projection failed, and so does the save
+    ├── InvalidSectionID (ValueError)       a text that names no section of the notification log
+    ├── RemoteLogError                      a notification log could not be read over HTTP
+    │   └── RemoteLogUnavailable            no answer, or the server failed
     ├── EncodeError (ValueError)            a value that cannot be stored
     ├── DecodeError (ValueError)            a text that is not a stored state
     ├── DataIntegrityError                  a stored row that cannot be what was written
@@ -68,6 +71,7 @@ __all__ = [
     "EventSourcingError",
     "InvalidMoment",
     "InvalidOriginatorID",
+    "InvalidSectionID",
     "LockTimeout",
     "MismatchedEventError",
     "NewerSchemaVersion",
@@ -80,6 +84,8 @@ __all__ = [
     "ProjectionBehind",
     "ProjectionFailed",
     "ReadOnlyDatabase",
+    "RemoteLogError",
+    "RemoteLogUnavailable",
     "RepositoryKeyError",
     "SequencedItemConflict",
     "SubscriberError",
@@ -259,6 +265,22 @@ class ProjectionFailed(EventSourcingError):
     def __init__(self, message: str, *, projection: str = "") -> None:
         super().__init__(message)
         self.projection = projection
+
+
+class InvalidSectionID(EventSourcingError, ValueError):
+    """A text that names no section of the notification log, or one that is too large."""
+
+
+class RemoteLogError(EventSourcingError):
+    """A notification log was not read over HTTP. ``status`` is that of the answer, if one came."""
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class RemoteLogUnavailable(RemoteLogError):
+    """There was no answer in time, or the server is busy or failed, in all attempts."""
 
 
 # -- stored form -------------------------------------------------------------------------

@@ -86,6 +86,14 @@ class Feed(ABC):
             PersistenceError: as the tree in :mod:`eventsourcing.exceptions` says.
         """
 
+    def safe_position(self) -> int:
+        """Returns the position of :meth:`high_water_mark`. Override it where that is quicker.
+
+        Raises:
+            PersistenceError: as the tree in :mod:`eventsourcing.exceptions` says.
+        """
+        return self.high_water_mark().position
+
     @abstractmethod
     def high_water_mark(self) -> HighWaterMark:
         """Returns how far the feed can be read now.

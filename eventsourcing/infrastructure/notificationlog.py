@@ -13,9 +13,11 @@ from eventsourcing.exceptions import DataIntegrityError, ProgrammingError, Topic
 from eventsourcing.infrastructure.eventstore import EventStore
 from eventsourcing.infrastructure.feed import FeedBounds, HighWaterMark
 from eventsourcing.infrastructure.recordmanager import MAX_POSITION
+from eventsourcing.infrastructure.sequenceditem import StoredEvent
+from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
 from eventsourcing.utils.ids import check_id
 
-__all__ = ["Notification", "NotificationLog"]
+__all__ = ["Notification", "NotificationLog", "notifications_from_items"]
 
 EventTypes: TypeAlias = type[DomainEvent] | Iterable[type[DomainEvent]]
 
@@ -111,7 +113,30 @@ class NotificationLog:
             raise ProgrammingError(
                 f"is_ascending must be a bool, not {type(is_ascending).__name__}"
             )
-        return self._notifications(bounds)
+        return notifications_from_items(self._mapper, self._feed.get_items(bounds))
+
+    def select_stored(self, start: int, stop: int) -> Iterator[tuple[int, StoredEvent]]:
+        """Reads events as they are stored, in ascending order: their positions, and items.
+
+        Args:
+            start, stop: positions, both inclusive.
+
+        Raises:
+            ApplicationClosedError: the record manager has been closed.
+            DataIntegrityError: the id of a stream cannot be read.
+            PersistenceError: the database could not be read.
+        """
+        for position, item in self._feed.get_items(FeedBounds(start, stop)):
+            yield position, StoredEvent._make((*item[:4], *self._mapper.context_of(item)))
+
+    def safe_position(self) -> int:
+        """Returns how far the feed can be read now, without asking who holds it back.
+
+        Raises:
+            ApplicationClosedError: the record manager has been closed.
+            PersistenceError: the database could not be read.
+        """
+        return self._feed.safe_position()
 
     def high_water_mark(self) -> HighWaterMark:
         """Returns how far the feed can be read now, and who keeps it from going further.
@@ -122,24 +147,32 @@ class NotificationLog:
         """
         return self._feed.high_water_mark()
 
-    def _notifications(self, bounds: FeedBounds) -> Iterator[Notification]:
-        position = 0
-        item: tuple[Any, ...] = ()
 
-        def items() -> Iterator[tuple[Any, ...]]:
-            nonlocal position, item
-            for pair in self._feed.get_items(bounds):
-                position, item = pair
-                yield item
+def notifications_from_items(
+    mapper: SequencedItemMapper, pairs: Iterable[tuple[int, tuple[Any, ...]]]
+) -> Iterator[Notification]:
+    """Yields the notifications that were stored as items, which have their positions beside them.
 
-        try:
-            for event in self._mapper.events_from_items(items()):  # one after the other
-                yield Notification(position, item[0], item[1], item[2], event)
-        except (DataIntegrityError, TopicResolutionError) as error:
-            if error.position is None:
-                error.position = position
-                error.args = (f"position {position} of the feed: {error}", *error.args[1:])
-            raise
+    Raises:
+        TopicResolutionError, DataIntegrityError: a row cannot be read; has its ``position``.
+    """
+    position = 0
+    item: tuple[Any, ...] = ()
+
+    def items() -> Iterator[tuple[Any, ...]]:
+        nonlocal position, item
+        for pair in pairs:
+            position, item = pair
+            yield item
+
+    try:
+        for event in mapper.events_from_items(items()):  # one after the other
+            yield Notification(position, item[0], item[1], item[2], event)
+    except (DataIntegrityError, TopicResolutionError) as error:
+        if error.position is None:
+            error.position = position
+            error.args = (f"position {position} of the feed: {error}", *error.args[1:])
+        raise
 
 
 def _checked(name: str, value: int | None, default: int, least: int = 0) -> int:

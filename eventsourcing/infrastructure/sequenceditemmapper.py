@@ -118,6 +118,10 @@ class SequencedItemMapper:
             for name in self.extra_fields
         )
 
+    def context_of(self, item: tuple[Any, ...]) -> EventContext:
+        """Returns the ids that were stored beside an event; the first is empty if none was."""
+        return EventContext(*self._context_of(item))
+
     def event_from_item(self, item: tuple[Any, ...]) -> DomainEvent:
         """Returns the event that was stored as ``item``.
 

@@ -64,6 +64,11 @@ class SQLAlchemyFeed(Feed):
                 return
             first = settled + 1
 
+    def safe_position(self) -> int:
+        """See :meth:`Feed.safe_position`."""
+        seen = self._seen()
+        return self._settle(1, seen, seen)
+
     def high_water_mark(self) -> HighWaterMark:
         """See :meth:`Feed.high_water_mark`."""
         seen = self._seen()
