@@ -1,12 +1,11 @@
 """A client: an application that saves in several threads, logs each save, and may be killed.
 
 `start` makes one in a few milliseconds, by a fork of a process that has imported all that it
-needs. ``python -m tests.faults.client ORDERS`` runs one in an interpreter of its own.
+needs.
 """
 
 import json
 import random
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -196,7 +195,3 @@ class Writer:
                 self._log.write("error", "", f"{type(error).__name__} while saving: {error}")
                 return "unknown", error
             time.sleep(PAUSE)
-
-
-if __name__ == "__main__":
-    run(Orders.from_json(sys.argv[1]))

@@ -27,10 +27,14 @@ def write(page: Path, results: Sequence[Result]) -> None:
 
 
 def section(results: Sequence[Result]) -> str:
-    """Return the table and what it depends on. Of several runs, a long one counts, and the last."""
+    """Return the table and what it depends on.
+
+    Of several runs the one counts in which most went wrong, and the last of those; but before all,
+    one that failed.
+    """
     best = {
         (result.scenario, result.backend): result
-        for result in sorted(results, key=lambda result: result.is_full)
+        for result in sorted(results, key=lambda result: (not result.is_good, result.count or 0))
     }
     rows = [
         _row(scenario, backend, best.get((scenario.name, backend)))
@@ -44,12 +48,17 @@ def _row(scenario: Scenario, backend: str, result: Result | None) -> str:
     title = f"{scenario.title} (`{scenario.name}`)"
     if result is None:
         return _cells(title, backend, "not run", "", "", "", "")
-    count = "broke off" if result.count is None else f"{result.count:,} {scenario.unit}"
+    count = "broke off" if result.count is None else _count(scenario, result.count)
     anomalies = f"**{len(result.anomalies)}**" if result.anomalies else "0"
     anomalies += f", **{len(result.late)} late**" if result.late else ""
     figures = ", ".join(f"{name}: {value}" for name, value in result.figures.items())
     control = "in `tests/`" if result.control is None else f"{result.control:,}"
     return _cells(title, backend, count, anomalies, figures, control, str(result.seed))
+
+
+def _count(scenario: Scenario, count: int) -> str:
+    of = f" of {scenario.long:,}" if count < scenario.long else ""
+    return f"{count:,}{of} {scenario.unit}"
 
 
 def _cells(*cells: str) -> str:

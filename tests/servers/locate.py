@@ -54,12 +54,12 @@ def server_account() -> Account:
 
 
 def postgres() -> Program:
-    """Return PostgreSQL's server program, which has ``initdb`` beside it."""
+    """Return PostgreSQL's server program, which has ``initdb`` and ``pg_dump`` beside it."""
     places = ["usr/local/pgsql/bin", "usr/lib/postgresql/*/bin", "usr/pgsql-*/bin"]
     for path in _candidates("postgres", places, Path("/")):
         if path.with_name("initdb").exists():
             return Program(path)
-    root = unpacked("postgresql", rf"postgresql-\d+|{NOT_NEEDED}lib.*")
+    root = unpacked("postgresql", rf"postgresql-(client-)?\d+|{NOT_NEEDED}lib.*")
     return Program(next(_candidates("postgres", places, root)), root)
 
 
@@ -70,6 +70,15 @@ def mariadbd() -> Program:
         return Program(path)
     root = unpacked("mariadb-server-core", rf"mariadb-server-core|{NOT_NEEDED}lib.*")
     return Program(next(_candidates("mariadbd", places, root)), root)
+
+
+def mariadb_client() -> Program:
+    """Return MariaDB's client program, which has ``mariadb-dump`` beside it."""
+    places = ["usr/local/mysql/bin", "usr/bin"]
+    for path in _candidates("mariadb", places, Path("/")):
+        return Program(path)
+    root = unpacked("mariadb-client", rf"mariadb-client(-core)?|{NOT_NEEDED}lib.*")
+    return Program(next(_candidates("mariadb", places, root)), root)
 
 
 def galera_library() -> Path:

@@ -30,6 +30,13 @@ SECONDS_TO_SAVE = 120.0
 A_LOT = 12 * 3600  # seconds, of a step by a day
 STAMPED = "SELECT event_id, originator_id, originator_version, state FROM stored_events ORDER BY id"
 ROOT = Path(__file__).parents[3]
+CLIENT = """
+import sys, threading, time
+# Python sleeps by clock_nanosleep, which is broken in libfaketime 0.9.10
+time.sleep = lambda seconds: bool(threading.Event().wait(seconds)) or None
+from tests.faults.client import Orders, run
+run(Orders.from_json(sys.argv[1]))
+"""
 
 
 class Stamped(NamedTuple):
@@ -92,7 +99,7 @@ def _clients(case: Case, backend: Backend, clock: FakeClock) -> Iterator[Sequenc
     ]
     with ExitStack() as stack:
         for order in orders:
-            command = [sys.executable, "-m", "tests.faults.client", order.to_json()]
+            command = [sys.executable, "-c", CLIENT, order.to_json()]
             environment = os.environ | clock.environment
             stack.enter_context(subprocess.Popen(command, cwd=ROOT, env=environment))
         stack.callback(stop.touch)
