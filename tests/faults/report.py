@@ -71,5 +71,5 @@ def _facts(results: Iterable[Result]) -> list[str]:
     for result in results:
         for name, fact in result.facts.items():
             values = known.setdefault(name, [])
-            values += [value for value in fact.split(", ") if value not in values]
+            values += [value for value in fact.split(", ") if value and value not in values]
     return [f"- {name}: {', '.join(values)}" for name, values in known.items() if any(values)]

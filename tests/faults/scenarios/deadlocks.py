@@ -178,7 +178,7 @@ SCENARIOS = (
         unit="deadlocks",
         backends=SQL,
         short=50,
-        long=5_000,
+        long=1_000,
         run=run,
         control=control,
     ),

@@ -230,7 +230,7 @@ SCENARIOS = (
         unit="full disks",
         backends=SQL,
         short=5,
-        long=200,
+        long=50,
         run=fill_up,
         control=partial(fill_up, application="row by row"),
         control_count=4,

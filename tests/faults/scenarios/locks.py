@@ -176,7 +176,7 @@ SCENARIOS = (
         unit="saves",
         backends=SQL,
         short=16,
-        long=800,
+        long=80,
         run=hold,
         control=partial(hold, lock_timeout=60.0),
         control_count=8,
