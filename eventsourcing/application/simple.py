@@ -18,6 +18,7 @@ from eventsourcing.exceptions import (
     ProgrammingError,
     WrongApplicationError,
 )
+from eventsourcing.infrastructure.erasure import Erasure
 from eventsourcing.infrastructure.eventsourcedrepository import EventSourcedRepository
 from eventsourcing.infrastructure.eventstore import EventStore
 from eventsourcing.infrastructure.notificationlog import NotificationLog
@@ -110,7 +111,10 @@ class SimpleApplication:
         self.name = name or f"{type(self).__qualname__} at {id(self):#x}"
         manager = record_manager or _sql_record_manager(places, table_name, schema, setup_table)
         try:
-            mapper = self.mapper_class(manager.item_class, topic_prefixes, protection)
+            self._erasure = _erasure(manager, protection, setup_table)
+            mapper = self.mapper_class(
+                manager.item_class, topic_prefixes, protection, self._erasure
+            )
             self.event_store = EventStore(manager, mapper)
             self._snapshotter = self._make_snapshotter(snapshotting_policy, setup_table)
             self.persistence_policy = PersistencePolicy(
@@ -172,6 +176,27 @@ class SimpleApplication:
             raise ProgrammingError(f"{self.name} has no snapshotting_policy")
         return self._snapshotter.take(originator_id)
 
+    def forget(self, subject: UUID | str | int) -> None:
+        """Destroys the key of a person, so that nobody can read the person's data any more (docs:
+        how-to/erasure).
+
+        Fields that are marked as personal data of the subject are read as their fallbacks from
+        now on, in every process; by reads that are under way, within a second. In a caller's
+        transaction, from its commit on.
+
+        Args:
+            subject: the value by which events name the person.
+
+        Raises:
+            ProgrammingError: the application has no cipher key, or keeps no keys of subjects.
+            InvalidOriginatorID: no subject can have such an id.
+            PersistenceError: the database refused. To repeat it does no harm.
+        """
+        self._check_open()
+        if self._erasure is None:
+            raise ProgrammingError(f"{self.name} has no cipher_key, and so no personal data")
+        self._erasure.forget(subject)
+
     def close(self) -> None:
         """Closes the application and the connections it made. Again does nothing."""
         if not self._is_closed:
@@ -228,6 +253,15 @@ class SimpleApplication:
                 f"{self.name} does not store all events of {type(aggregate).__qualname__}"
                 f" {aggregate.id!r}; see persist_event_type"
             )
+
+
+def _erasure(
+    manager: RecordManager, protection: Protection | None, creates_table: bool
+) -> Erasure | None:
+    if protection is None or protection.keys is None:
+        return None
+    keys = manager.subject_keys(creates_table)
+    return None if keys is None else Erasure(keys, protection.keys, protection.store_id)
 
 
 def _sql_record_manager(

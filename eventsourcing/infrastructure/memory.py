@@ -17,6 +17,7 @@ from eventsourcing.infrastructure.recordmanager import (
 )
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
 from eventsourcing.infrastructure.snapshotrecords import MemorySnapshotRecords
+from eventsourcing.infrastructure.subjectkeys import MemorySubjectKeys, SubjectKeys
 from eventsourcing.utils.ids import id_to_text
 
 __all__ = ["MemoryRecordManager"]
@@ -34,6 +35,7 @@ class MemoryRecordManager(RecordManager):
         self._sequences: dict[str, dict[int, tuple[Any, ...]]] = {}
         self._all: list[tuple[Any, ...]] = []
         self._snapshots = MemorySnapshotRecords()
+        self._subject_keys = MemorySubjectKeys()
         self._lock = threading.Lock()
         self._closed = False
 
@@ -73,6 +75,10 @@ class MemoryRecordManager(RecordManager):
     def snapshots(self, setup_table: bool = True) -> MemorySnapshotRecords:
         """See :meth:`RecordManager.snapshots`."""
         return self._snapshots
+
+    def subject_keys(self, creates_table: bool = True) -> SubjectKeys:
+        """See :meth:`RecordManager.subject_keys`."""
+        return self._subject_keys
 
     def close(self) -> None:
         """Forgets all items."""

@@ -31,7 +31,15 @@ from eventsourcing.utils.packing import (
     unpack,
 )
 
-__all__ = ["KEY_VARIABLE", "Protection", "key_id_of", "protection_of", "unreadable"]
+__all__ = [
+    "KEY_VARIABLE",
+    "Protection",
+    "from_base64",
+    "key_id_of",
+    "protection_of",
+    "to_base64",
+    "unreadable",
+]
 
 KEY_VARIABLE = "CIPHER_KEY"
 
@@ -107,11 +115,11 @@ class Protection:
         """
         packed = pack(text, self._compression, self._max_unpacked)
         if self.keys is None:
-            return text if packed[:1] == PLAIN else _COMPRESSED + _base64(packed)
+            return text if packed[:1] == PLAIN else _COMPRESSED + to_base64(packed)
         key = self.keys.current
         head = f"{_ENCRYPTED}{key.id}:"
         place = self._place(head, originator_id, originator_version, topic)
-        return head + _base64(key.encrypt(packed, place))
+        return head + to_base64(key.encrypt(packed, place))
 
     def open(self, text: Any, originator_id: Any, originator_version: Any, topic: Any) -> Any:
         """Returns the state that was sealed; a plain one, or what is no text at all, as it is.
@@ -129,7 +137,7 @@ class Protection:
             if text.startswith(_COMPRESSED):
                 if self._refuse_plain:
                     raise DecodeError("it is not encrypted")
-                return unpack(_from_base64(text[len(_COMPRESSED) :]), self._max_unpacked)
+                return unpack(from_base64(text[len(_COMPRESSED) :]), self._max_unpacked)
             return self._decrypted(text, originator_id, originator_version, topic)
         except (DecodeError, InvalidOriginatorID) as error:
             item = (originator_id, originator_version, topic, None)
@@ -157,7 +165,7 @@ class Protection:
         if type(version) is not int or type(topic) is not str:
             raise DecodeError("its position is no number, or its topic no text")
         place = self._place(head[0], originator_id, version, topic)
-        packed = key.decrypt(_from_base64(text[head.end() :]), place)
+        packed = key.decrypt(from_base64(text[head.end() :]), place)
         return unpack(packed, self._max_unpacked)
 
     def _place(self, head: str, originator_id: object, version: int, topic: str) -> bytes:
@@ -222,16 +230,17 @@ def _key_missing(item: tuple[Any, ...], key_id: str) -> CipherKeyMissing:
     )
 
 
-def _base64(data: bytes) -> str:
+def to_base64(data: bytes) -> str:
+    """Returns bytes as text."""
     return b2a_base64(data, newline=False).decode()
 
 
-def _from_base64(text: str) -> bytes:
-    """Raises DecodeError unless it is what :func:`_base64` returns, to the last bit."""
+def from_base64(text: str) -> bytes:
+    """Raises DecodeError unless it is what :func:`to_base64` returns, to the last bit."""
     try:
         data = a2b_base64(text, strict_mode=True)
     except (Error, ValueError):
         raise DecodeError("it is damaged where it is sealed") from None
-    if _base64(data) != text:
+    if to_base64(data) != text:
         raise DecodeError("it is damaged where it is sealed")
     return data

@@ -16,6 +16,7 @@ from eventsourcing.exceptions import ProgrammingError
 if TYPE_CHECKING:
     from eventsourcing.infrastructure.feed import Feed
     from eventsourcing.infrastructure.snapshotrecords import SnapshotRecords
+    from eventsourcing.infrastructure.subjectkeys import SubjectKeys
 
 __all__ = ["EVERYTHING", "MAX_POSITION", "Bounds", "RecordManager"]
 
@@ -126,6 +127,14 @@ class RecordManager(ABC):
             PersistenceError: the table cannot be created.
         """
         raise ProgrammingError(f"{type(self).__qualname__} keeps no snapshots")
+
+    def subject_keys(self, creates_table: bool = True) -> SubjectKeys | None:
+        """Returns where the keys of subjects are kept (docs: how-to/erasure); None for nowhere.
+
+        Args:
+            creates_table: whether to create what they are kept in when it is first needed.
+        """
+        return None
 
     def confirm(self) -> None:  # noqa: B027
         """Returns once all that can be seen in the store is as safe as what :meth:`record` has

@@ -18,6 +18,7 @@ from eventsourcing.exceptions import (
     ProgrammingError,
     TopicResolutionError,
 )
+from eventsourcing.infrastructure.erasure import Erasure
 from eventsourcing.infrastructure.protection import Protection, unreadable
 from eventsourcing.infrastructure.recordmanager import MAX_POSITION
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
@@ -29,6 +30,7 @@ __all__ = ["SequencedItemMapper"]
 R = TypeVar("R")
 Encode = Callable[[Mapping[str, Any]], str]
 Decode = Callable[[str], dict[str, Any]]
+Seal = Callable[[str, Mapping[str, Any], tuple[Any, ...]], str]
 
 _CONTEXT_FIELDS = EventContext._fields
 _make_item = tuple.__new__
@@ -46,6 +48,7 @@ class SequencedItemMapper:
             imported when a stored row names them. None by default.
         protection: seals the states when they are written, and opens them when they are read;
             None to leave them as they are.
+        erasure: encrypts personal data, before a state is sealed; None if there is none.
 
     Raises:
         ProgrammingError: the prefixes are one string, or are not strings.
@@ -56,9 +59,11 @@ class SequencedItemMapper:
         item_class: type[tuple[Any, ...]] = StoredEvent,
         topic_prefixes: Iterable[str] = (),
         protection: Protection | None = None,
+        erasure: Erasure | None = None,
     ) -> None:
         self.item_class = item_class
         self.protection = protection
+        self.erasure = erasure
         self.topic_prefixes = _checked_prefixes(topic_prefixes)
         fields: tuple[str, ...] = item_class._fields  # type: ignore[attr-defined]
         self.extra_fields = fields[4:]
@@ -66,7 +71,7 @@ class SequencedItemMapper:
         is_own = type(self).extra_values is not SequencedItemMapper.extra_values
         self._keeps_context_alone = self.extra_fields == _CONTEXT_FIELDS and not is_own
         self._has_columns_of_events = not set(self.extra_fields) <= set(_CONTEXT_FIELDS)
-        self._encoders: dict[type[DomainEvent], tuple[str, Encode, Protection | None]] = {}
+        self._encoders: dict[type[DomainEvent], tuple[str, Encode, Seal | None]] = {}
         self._decoders: dict[str, tuple[type[DomainEvent], Decode]] = {}
 
     def item_from_event(self, event: DomainEvent) -> tuple[Any, ...]:
@@ -78,7 +83,7 @@ class SequencedItemMapper:
             InvalidOriginatorID: its id has no stored form.
         """
         cls = type(event)
-        topic, encode, protection = self._encoders.get(cls) or self._encoder(cls)
+        topic, encode, seal = self._encoders.get(cls) or self._encoder(cls)
         attributes = event.__dict__
         try:
             originator_id = attributes["originator_id"]
@@ -93,16 +98,16 @@ class SequencedItemMapper:
                 field="originator_version",
                 event=cls.__qualname__,
             )
+        if type(originator_id) is not UUID:
+            check_id(originator_id)
         try:
             state = encode(attributes)
+            if seal is not None:
+                state = seal(state, attributes, (originator_id, position, topic))
         except EncodeError as error:
             raise EncodeError(
                 f"{cls.__qualname__}: {error}", field=error.field, event=cls.__qualname__
             ) from error
-        if type(originator_id) is not UUID:
-            check_id(originator_id)
-        if protection is not None:
-            state = protection.seal(state, originator_id, position, topic)
         extra: tuple[Any, ...] | None = event._context
         if type(extra) is not EventContext or not self._keeps_context_alone:
             extra = self.extra_values(event)
@@ -144,7 +149,10 @@ class SequencedItemMapper:
         Raises:
             CipherKeyMissing, DataIntegrityError: a state cannot be opened.
         """
-        return iter(items) if self.protection is None else map(self.protection.opened, items)
+        if self.protection is None:
+            return iter(items)
+        opened = map(self.protection.opened, items)
+        return opened if self.erasure is None else self.erasure.opened(opened)
 
     def event_from_opened(self, item: tuple[Any, ...]) -> DomainEvent:
         """Returns the event of an item that :meth:`opened` gave. Raises as the above."""
@@ -198,16 +206,33 @@ class SequencedItemMapper:
         read = schema_of(cls).codec.read
         return cls, None if read is None else _of_row(item, cls, read)
 
-    def _encoder(self, cls: type[DomainEvent]) -> tuple[str, Encode, Protection | None]:
-        protection = self.protection
-        if protection is not None and not protection.covers(cls):
-            protection = None
+    def _encoder(self, cls: type[DomainEvent]) -> tuple[str, Encode, Seal | None]:
         self._encoders[cls] = found = (
             get_stored_topic(cls),
             schema_of(cls).codec.encode,
-            protection,
+            self._sealer(cls),
         )
         return found
+
+    def _sealer(self, cls: type[DomainEvent]) -> Seal | None:
+        """Returns what seals states of an event class; None if they stay as they are."""
+        personal, protection, erasure = schema_of(cls).personal, self.protection, self.erasure
+        if protection is not None and not protection.covers(cls):
+            protection = None
+        if personal and erasure is None:
+            raise ProgrammingError(
+                f"{cls.__qualname__} has personal data, for which the application needs a"
+                " cipher_key, and a record manager that keeps the keys of subjects"
+            )
+        if not personal and protection is None:
+            return None
+
+        def seal(state: str, values: Mapping[str, Any], place: tuple[Any, ...]) -> str:
+            if personal and erasure is not None:
+                state = erasure.seal(state, personal, values, place)
+            return state if protection is None else protection.seal(state, *place)
+
+        return seal
 
 
 def _of_row(

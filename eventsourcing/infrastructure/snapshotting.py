@@ -15,7 +15,12 @@ from typing import Any, NamedTuple
 
 from eventsourcing.domain.model.domainentity import DomainEntity, entity_classes
 from eventsourcing.domain.model.entity import VersionedEntity
-from eventsourcing.domain.model.snapshot import Snapshot, fingerprint_of, has_whole_state
+from eventsourcing.domain.model.snapshot import (
+    Snapshot,
+    fingerprint_of,
+    has_whole_state,
+    holds_personal_data,
+)
 from eventsourcing.exceptions import (
     DataIntegrityError,
     EncodeError,
@@ -161,6 +166,8 @@ class Snapshotter:
         cls = entity_classes.resolve(record.topic, self._mapper.topic_prefixes)
         if record.fingerprint != fingerprint_of(cls):
             raise _Stale(f"{cls.__qualname__} has changed since")
+        if holds_personal_data(cls):
+            raise _Stale(f"{cls.__qualname__} has personal data")
         try:
             data = load_json(text)
             state = decode_value(data)
@@ -196,6 +203,8 @@ class Snapshotter:
         entity = loaded.replay.state
         if not isinstance(entity, VersionedEntity) or not has_whole_state(type(entity)):
             raise ProgrammingError("it is no versioned entity, or keeps state in __slots__")
+        if holds_personal_data(type(entity)):
+            raise ProgrammingError("it has personal data, which a snapshot would keep from erasure")
         snapshot = Snapshot.of(entity)
         _check_shared(snapshot.state)
         cls, position = snapshot.entity_class, snapshot.originator_version - 1

@@ -6,7 +6,7 @@ import argparse
 from typing import Any, TextIO
 
 from eventsourcing.application.simple import SimpleApplication
-from eventsourcing.exceptions import ProgrammingError
+from eventsourcing.exceptions import ProgrammingError, TableNotFound
 from eventsourcing.infrastructure.protection import KEY_VARIABLE, Protection
 from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
 from eventsourcing.infrastructure.sqlalchemy.resealing import Resealing, reseal
@@ -25,8 +25,8 @@ def add_commands(commands: Any) -> None:
     command.add_argument("--id", help="of the key; by default the date, and random digits")
     command.set_defaults(run=_new)
     about = (
-        f"Encrypt with the first key of {KEY_VARIABLE} all states that are encrypted with another"
-        " one. May be stopped and started again, while others read and write."
+        f"Encrypt with the first key of {KEY_VARIABLE} all states, and keys of subjects, that are"
+        " encrypted with another one. May be stopped and repeated, while others read and write."
     )
     command = actions.add_parser("reseal", help=about, description=about)
     command.add_argument("--uri", help="of the database; by default that of DB_URI")
@@ -62,7 +62,19 @@ def _reseal(given: argparse.Namespace, output: TextIO) -> int:
         done = reseal(
             manager, protection, start=given.start, plain_too=given.plain_too, progress=show
         )
+        subjects = _rewrapped(app)
     for failure in done.failures:
         output.write(f"{failure}\n")
-    output.write(f"{done.written} states written, {done.unreadable} could not be read\n")
+    output.write(
+        f"{done.written} states and {subjects} keys of subjects written,"
+        f" {done.unreadable} could not be read\n"
+    )
     return 1 if done.unreadable else 0
+
+
+def _rewrapped(app: SimpleApplication) -> int:
+    erasure = app.event_store.mapper.erasure
+    try:
+        return 0 if erasure is None else erasure.rewrap()
+    except TableNotFound:
+        return 0  # there has never been personal data

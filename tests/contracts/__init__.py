@@ -9,6 +9,7 @@
 | ``timetravel.TimeTravelContract``        | the repository's view of the past                     |
 | ``sealing.SealingContract``              | what is encrypted and compressed                      |
 | ``snapshotting.SnapshottingContract``    | aggregates loaded by way of snapshots                 |
+| ``erasure.ErasureContract``              | personal data, and how it is forgotten                |
 
 They run on what the fixture `place` gives, which is each backend in turn. A new record manager
 enrols with a `Place` of its own::
@@ -25,6 +26,7 @@ import pytest
 
 for module in (
     "application",
+    "erasure",
     "eventstore",
     "model",
     "payloads",

@@ -14,6 +14,7 @@ from eventsourcing.infrastructure.protection import key_id_of
 from eventsourcing.interface.commands import main
 from eventsourcing.utils.cipher import CipherKey, Keyring
 from tests.backends import Backend
+from tests.contracts.erasure import CANARY, Customer, saved_customer
 from tests.contracts.model import Account
 
 ROOT = Path(__file__).parents[2]
@@ -65,7 +66,10 @@ def test_states_are_written_again(sqlite_file: Backend, monkeypatch: pytest.Monk
 
     assert (status, text.splitlines()) == (
         0,
-        ["position 6: 6 rows, 3 written", "3 states written, 0 could not be read"],
+        [
+            "position 6: 6 rows, 3 written",
+            "3 states and 0 keys of subjects written, 0 could not be read",
+        ],
     )
     assert [key_id_of(state) for state in states(sqlite_file)] == [None] * 3 + ["new"] * 3
 
@@ -79,6 +83,20 @@ def test_plain_states_are_encrypted(sqlite_file: Backend, monkeypatch: pytest.Mo
     assert [key_id_of(state) for state in states(sqlite_file)] == ["new"] * 3
 
 
+def test_keys_of_subjects_are_written_again(
+    sqlite_file: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SimpleApplication(sqlite_file.uri, cipher_key=OLD.text) as app:
+        customer = saved_customer(app)
+    monkeypatch.setenv("CIPHER_KEY", f"{NEW.text} {OLD.text}")
+
+    status, text = run("keys", "reseal", "--uri", str(sqlite_file.uri))
+
+    assert (status, "4 states and 2 keys of subjects written" in text) == (0, True)
+    with SimpleApplication(sqlite_file.uri, cipher_key=NEW.text) as app:
+        assert app.repository.get(customer.id, Customer).name == CANARY
+
+
 def test_what_cannot_be_read_is_said(sqlite_file: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(sqlite_file, OLD)
     monkeypatch.setenv("CIPHER_KEY", NEW.text)
@@ -87,7 +105,7 @@ def test_what_cannot_be_read_is_said(sqlite_file: Backend, monkeypatch: pytest.M
 
     assert status == 1
     assert "event 0 of 'old'" in text
-    assert "0 states written, 3 could not be read" in text
+    assert "0 states and 0 keys of subjects written, 3 could not be read" in text
 
 
 def test_without_keys_it_is_refused(sqlite_file: Backend, monkeypatch: pytest.MonkeyPatch) -> None:

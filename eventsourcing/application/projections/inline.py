@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from eventsourcing.application.projections.definition import Projection
@@ -85,9 +86,12 @@ class _Inline:
         self._datastore = manager.datastore
         self._projections = projections
 
-    def __call__(self, items: Sequence[tuple[Any, ...]], connection: Any) -> None:
+    def __call__(self, items: Sequence[tuple[Any, ...]]) -> Callable[[Any], None]:
         # As a reader would get them; and the aggregate's own cannot be changed by a projection.
-        events = list(self._mapper.events_from_items(iter(items)))
+        # Before the transaction, for keys may have to be read.
+        return partial(self._project, list(self._mapper.events_from_items(iter(items))))
+
+    def _project(self, events: Sequence[DomainEvent], connection: Any) -> None:
         with ProjectionSession(bind=connection, join_transaction_mode="rollback_only") as session:
             for projection in self._projections:
                 self._handle(projection, events, session)

@@ -15,6 +15,7 @@ from functools import cached_property, partial
 from types import FunctionType
 from typing import Any, ClassVar
 
+from eventsourcing.domain.model.personal import Personal, personal_in
 from eventsourcing.exceptions import EncodeError, EventFieldError, ProgrammingError
 from eventsourcing.utils.copying import independent_copy
 from eventsourcing.utils.statecodec import StateCodec
@@ -101,12 +102,27 @@ class EventSchema:
                     f"{self.name}: the default of {field.name!r} is a"
                     f" {type(field.default).__name__}, not {self._specs[field.name].name}"
                 )
+        self.personal = {name: mark for name, mark in map(_mark_of, self.fields.values()) if mark}
+        """The marks of the fields that are personal data, by name."""
+        for name, mark in self.personal.items():
+            self._check_mark(name, mark)
         self._plan = tuple(
             (field, field.name, plain_type(field.annotation), self._specs[field.name].check)
             for field in self.fields.values()
         )
         self.copied = tuple(n for n, spec in self._specs.items() if not spec.immutable)
         self.is_immutable = not self.is_open and not self.copied
+
+    def _check_mark(self, name: str, mark: Personal) -> None:
+        if mark.subject not in self.fields or mark.subject in self.personal:
+            raise ProgrammingError(
+                f"{self.name}: the subject of {name!r} is another field, and not {mark.subject!r}"
+            )
+        if name in GIVEN_BY_ENTITY or not self._specs[name].check(mark.fallback):
+            raise ProgrammingError(
+                f"{self.name}: the fallback of {name!r} is a {type(mark.fallback).__name__}, not"
+                f" {self._specs[name].name}"
+            )
 
     def _compiled(self, field: Field) -> TypeSpec:
         try:
@@ -290,6 +306,9 @@ def _resolved(owner: type | FunctionType, name: str, annotation: Any) -> Any:
         names = owner.__globals__
     holder = type("holder", (), {"__annotations__": {name: annotation}})
     try:
+        marked = typing.get_type_hints(holder, names, local, include_extras=True)[name]
+        if personal_in(marked) is not None:
+            return marked
         return typing.get_type_hints(holder, names, local)[name]
     except Exception as error:
         raise ProgrammingError(
@@ -301,4 +320,10 @@ def _resolved(owner: type | FunctionType, name: str, annotation: Any) -> Any:
 
 def plain_type(annotation: Any) -> Any:
     """Returns the annotation if it is a class that ``type(value) is`` can be tried with first."""
+    if personal_in(annotation) is not None:
+        annotation = typing.get_args(annotation)[0]
     return annotation if isinstance(annotation, type) else None
+
+
+def _mark_of(field: Field) -> tuple[str, Personal | None]:
+    return field.name, personal_in(field.annotation)

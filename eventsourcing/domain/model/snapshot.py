@@ -17,9 +17,10 @@ from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from eventsourcing.domain.model.domainentity import DomainEntity
+from eventsourcing.domain.model.events import DomainEvent, event_classes, schema_of
 from eventsourcing.utils.copying import SCALARS
 
-__all__ = ["Snapshot", "fingerprint_of", "has_whole_state"]
+__all__ = ["Snapshot", "fingerprint_of", "has_whole_state", "holds_personal_data"]
 
 _FORM = 1  # of what is kept of an aggregate
 _KEPT = ("_es_created_on", "_es_last_modified")
@@ -72,6 +73,17 @@ class Snapshot:
 def has_whole_state(entity_class: type) -> bool:
     """Whether all that its objects are is in their ``__dict__``, and not in slots."""
     return not any(vars(base).get("__slots__") for base in entity_class.__mro__)
+
+
+def holds_personal_data(entity_class: type[DomainEntity]) -> bool:
+    """Whether its events have fields that are marked as personal data: then what was made of them
+    is not to be kept, since it could not be erased.
+    """
+    nested = [getattr(entity_class, name, None) for name in dir(entity_class)]
+    classes = {each for each in nested if isinstance(each, type) and issubclass(each, DomainEvent)}
+    topics = event_classes.topics_of((entity_class.Event,))
+    classes.update(map(event_classes.resolve, topics))
+    return any(schema_of(each).personal for each in classes)
 
 
 def fingerprint_of(entity_class: type[DomainEntity]) -> str:

@@ -22,7 +22,7 @@ from eventsourcing.infrastructure.feed import FeedBounds
 from eventsourcing.infrastructure.sqlalchemy.driver import Driver
 from eventsourcing.infrastructure.sqlalchemy.statements import positional
 
-__all__ = ["NO_TOPIC", "FeedStatements", "Query"]
+__all__ = ["NO_TOPIC", "FeedStatements", "Query", "compiled"]
 
 NO_TOPIC = ""
 """The topic of a row that closes a gap (docs: explanation/feed)."""
@@ -42,6 +42,12 @@ class Query(NamedTuple):
         """Returns the SQL, and the parameters in their order."""
         given = self.constants | values
         return self.sql, tuple(map(given.__getitem__, self.names))
+
+
+def compiled(statement: Any, dialect: Dialect) -> Query:
+    """Returns a statement as the driver takes it, for a dialect that :func:`positional` gave."""
+    made: Any = statement.compile(dialect=dialect)
+    return Query(str(made), tuple(made.positiontup or ()), dict(made.params))
 
 
 class FeedStatements:
@@ -124,8 +130,7 @@ class FeedStatements:
 
     def compile(self, statement: Any) -> Query:
         """Returns the statement as the driver takes it."""
-        compiled: Any = statement.compile(dialect=self._dialect)
-        return Query(str(compiled), tuple(compiled.positiontup or ()), dict(compiled.params))
+        return compiled(statement, self._dialect)
 
     def _select(self, is_ascending: bool, topics: int, is_of_sequence: bool) -> Select[Any]:
         sequence, _, topic = self._columns[:3]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Index, PrimaryKeyConstraint, Table, UniqueConstraint
@@ -26,6 +25,7 @@ from eventsourcing.infrastructure.sqlalchemy.tables import (
     stored_events_table,
     stored_snapshots_table,
 )
+from eventsourcing.infrastructure.subjectkeys import SubjectKeys
 
 __all__ = ["SQLAlchemyRecordManager"]
 
@@ -46,14 +46,14 @@ class SQLAlchemyRecordManager(RecordManager):
         item_class: a named tuple class.
 
     Attributes:
-        inline: is given the items of each save once they are written, and the connection, to write
-            more in the same transaction. Saves share none then.
+        inline: is given the items of each save before its transaction, and returns what is given
+            the connection once they are written, to write more in it. Saves share none then.
 
     Raises:
         ProgrammingError: the table lacks a column, or the constraint.
     """
 
-    inline: Callable[[Sequence[tuple[Any, ...]], Connection], None] | None = None
+    inline: Callable[[Sequence[tuple[Any, ...]]], Callable[[Connection], None]] | None = None
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class SQLAlchemyRecordManager(RecordManager):
         rows = self._statements.rows(items)
         try:
             if self.inline is not None:
-                self._write(rows, work=partial(self.inline, items))
+                self._write(rows, work=self.inline(items))
             elif self._groups is None:
                 self._write(rows)
             else:
@@ -156,6 +156,13 @@ class SQLAlchemyRecordManager(RecordManager):
         if setup_table:
             records.setup_table()
         return records
+
+    def subject_keys(self, creates_table: bool = True) -> SubjectKeys:
+        """See :meth:`RecordManager.subject_keys`. In the table ``subject_keys``."""
+        # Imported here: most applications have no personal data that is marked.
+        from eventsourcing.infrastructure.sqlalchemy.subjectkeys import SQLAlchemySubjectKeys
+
+        return SQLAlchemySubjectKeys(self.datastore, self.table.schema, creates_table)
 
     def confirm(self) -> None:
         """See :meth:`RecordManager.confirm`. In a caller's transaction, its commit waits."""
