@@ -16,6 +16,7 @@ __all__ = ["Run"]
 
 LONGEST = {False: 1800, True: 8 * 3600}  # seconds until a run that hangs is ended, by `is_full`
 MOST_SHOWN = 10  # anomalies of a run
+MOST_CONTROLS = 3  # runs of a control that finds nothing, for it may depend on chance
 
 
 class Run:
@@ -48,11 +49,18 @@ class Run:
         seconds = monotonic() - began
         control = None
         if scenario.control is not None:
-            control = self._try(scenario.control, scenario.control_count)
+            control = self._found_by(scenario.control)
         faulthandler.cancel_dump_traceback_later()
         result = self._result(outcome, control, seconds)
         self._show(result, control, monotonic() - began - seconds)
         return result
+
+    def _found_by(self, control: Callable[[Case], Outcome]) -> Outcome | str:
+        for _ in range(MOST_CONTROLS):
+            outcome = self._try(control, self._scenario.control_count)
+            if isinstance(outcome, str) or _found(outcome):
+                break
+        return outcome
 
     def _try(self, function: Callable[[Case], Outcome], count: int) -> Outcome | str:
         """Return the outcome, or else what the run broke off with."""
