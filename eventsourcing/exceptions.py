@@ -7,6 +7,7 @@ The tree::
     │   ├── EventHandlersNotEmptyError      subscribers are left over
     │   ├── NoApplicationError              a save that nobody would store
     │   ├── AmbiguousApplicationError       a save that several applications could store
+    │   ├── SchemaLockError                 event classes do not go with the schema lock
     │   ├── ApplicationClosedError          work for an application that is closed
     │   └── WrongApplicationError           an aggregate of one application given to another
     ├── EventFieldError (TypeError)         missing, unknown or wrongly typed field of an event
@@ -87,6 +88,7 @@ __all__ = [
     "RemoteLogError",
     "RemoteLogUnavailable",
     "RepositoryKeyError",
+    "SchemaLockError",
     "SequencedItemConflict",
     "SubscriberError",
     "TableNotFound",
@@ -123,6 +125,20 @@ class AmbiguousApplicationError(ProgrammingError):
 
 class ApplicationClosedError(ProgrammingError):
     """Work for an application, or for its record manager, that has been closed."""
+
+
+class SchemaLockError(ProgrammingError):
+    """Event classes are not what the schema lock says.
+
+    Attributes:
+        changes: what has changed, a text for each.
+        is_safe: whether all stored rows can be read all the same, and the lock is only out of date.
+    """
+
+    def __init__(self, message: str, *, changes: Sequence[str] = (), is_safe: bool = False) -> None:
+        super().__init__(message)
+        self.changes = tuple(changes)
+        self.is_safe = is_safe
 
 
 class WrongApplicationError(ProgrammingError):

@@ -11,7 +11,7 @@ from typing import TextIO
 from eventsourcing.application.projections.status import ProjectionMonitor, as_table
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.exceptions import EventSourcingError
-from eventsourcing.interface import keycommands
+from eventsourcing.interface import keycommands, schemacommand
 
 __all__ = ["main"]
 
@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--times", type=int, help="to look; by default until you press Ctrl-C")
     command.set_defaults(run=_projections)
     keycommands.add_commands(commands)
+    schemacommand.add_commands(commands)
     return parser
 
 

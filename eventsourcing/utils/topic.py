@@ -161,9 +161,16 @@ class TopicRegistry(Generic[T]):
         known = dict(self._classes)  # another thread may be defining a class
         return frozenset(topic for topic, cls in known.items() if issubclass(cls, classes))
 
+    def defined_in(self, modules: Iterable[str]) -> list[type[T]]:
+        """Returns the classes, known by now, that are defined in or below modules, by topic."""
+        known = {get_topic(cls): cls for cls in dict(self._classes).values()}
+        return [
+            known[topic] for topic in sorted(known) if _is_below(known[topic].__module__, modules)
+        ]
+
     def _imported(self, topic: str, name: str, prefixes: Iterable[str]) -> type[T]:
         module, _, qualname = name.partition("#")
-        if not any(module == p or module.startswith(p + ".") for p in prefixes):
+        if not _is_below(module, prefixes):
             raise TopicResolutionError(
                 f"no {self._kind} class with topic {topic!r} is known: import its module"
                 " first, or allow its package (topic_prefixes=) to be imported",
@@ -184,6 +191,10 @@ class TopicRegistry(Generic[T]):
                 f"topic {topic!r} names something that is not a {self._kind} class", topic=topic
             )
         return found
+
+
+def _is_below(module: str, names: Iterable[str]) -> bool:
+    return any(module == name or module.startswith(name + ".") for name in names)
 
 
 def _is_same(one: type, other: type) -> bool:

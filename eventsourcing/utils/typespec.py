@@ -41,7 +41,7 @@ from eventsourcing.utils._typeleaves import (
 from eventsourcing.utils.copying import independent_copy
 from eventsourcing.utils.picking import attribute_picker
 
-__all__ = ["TypeSpec", "compile_type"]
+__all__ = ["TypeSpec", "compile_type", "hints_of", "unwrap"]
 
 
 def compile_type(annotation: Any) -> TypeSpec:
@@ -56,7 +56,7 @@ def compile_type(annotation: Any) -> TypeSpec:
 
 def _compile(annotation: Any, outer: frozenset[type]) -> TypeSpec:
     """``outer`` are the dataclasses around the annotation; one inside of itself ends there."""
-    annotation = _unwrap(annotation)
+    annotation = unwrap(annotation)
     origin = typing.get_origin(annotation)
     if origin is not None:
         args = typing.get_args(annotation)
@@ -74,7 +74,7 @@ def _compile(annotation: Any, outer: frozenset[type]) -> TypeSpec:
     return LEAVES.get(annotation) or _compile_class(annotation, outer)
 
 
-def _unwrap(annotation: Any) -> Any:
+def unwrap(annotation: Any) -> Any:
     """Takes off what does not change the values: Annotated, Final, NewType, ``type`` aliases."""
     while True:
         if annotation is None:
@@ -98,7 +98,7 @@ def _compile_class(cls: Any, outer: frozenset[type]) -> TypeSpec:
         return _compile_enum(cls)
     if is_namedtuple(cls):
         know_class(cls)
-        hints = _hints(cls) or {}
+        hints = hints_of(cls) or {}
         for name in cls._fields:
             _compile(hints.get(name, Any), outer)  # stored topics may name what is met there
         return TypeSpec(name_of(cls), instance(cls))
@@ -108,7 +108,7 @@ def _compile_class(cls: Any, outer: frozenset[type]) -> TypeSpec:
     return TypeSpec(name_of(cls), instance(cls))
 
 
-def _hints(cls: Any) -> dict[str, Any] | None:
+def hints_of(cls: Any) -> dict[str, Any] | None:
     """Returns the annotations of a class, or None if they do not resolve."""
     try:
         return typing.get_type_hints(cls, include_extras=True)
@@ -132,7 +132,7 @@ def _compile_enum(cls: Any) -> TypeSpec:
 def _compile_dataclass(cls: Any, outer: frozenset[type]) -> TypeSpec:
     names = [field.name for field in dataclasses.fields(cls)]
     plain = _is_plain(cls, names)
-    hints = _hints(cls)
+    hints = hints_of(cls)
     if hints is None:
         if plain:
             raise TypeError(f"the annotations of dataclass {cls.__qualname__} cannot be resolved")

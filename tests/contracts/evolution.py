@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from eventsourcing.application.policies import SnapshottingPolicy
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.domain.model.aggregate import AggregateRoot
 from eventsourcing.domain.model.decorators import event
@@ -290,9 +291,9 @@ class EvolutionContract:
             second.save()
         assert app.repository.get(reordered, Shop).version == 5
 
-    # -- together with encryption and compression
+    # -- together with encryption, compression and snapshots
 
-    def test_a_sealed_stream_of_a_renamed_class_is_read_through_its_versions(
+    def test_a_sealed_stream_of_a_renamed_class_with_a_snapshot_is_read_through_its_versions(
         self, place: Place
     ) -> None:
         protection = Protection(Keyring(CipherKey.new("k1")), store_id="s", compression="zlib")
@@ -304,8 +305,13 @@ class EvolutionContract:
         )
         sealed = [r._replace(state=protection.seal(r.state, *r[:3])) for r in stored]
         assert all("coins" not in row.state for row in sealed)
-        with SimpleApplication(record_manager=place.open(), protection=protection) as app:
+        with SimpleApplication(
+            record_manager=place.open(),
+            protection=protection,
+            snapshotting_policy=SnapshottingPolicy(every=None),
+        ) as app:
             app.event_store.record_manager.record(sealed)
+            app.take_snapshot("sealed")
             purse = app.repository.get("sealed", Purse)
             assert (purse.owners, purse.cents, purse.weight) == (["Ann"], 300, 2000)
             purse.fill(1, "EUR")

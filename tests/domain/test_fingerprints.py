@@ -10,6 +10,10 @@ import pytest
 from eventsourcing.domain.model.snapshot import fingerprint_of
 
 SOURCE = '''
+def in_cents(state):
+    state["rate"] *= 100
+    return state
+
 class Purse(AggregateRoot):
     """Holds coins."""
 
@@ -42,9 +46,15 @@ class Purse(AggregateRoot):
 
         def mutate(self, purse):
             purse.coins = 0
+
+    @event("Rated", upcasters={1: in_cents})
+    def give(self, rate: int) -> None:
+        self.rate = rate
 '''
 
 CHANGES = {
+    "an upcaster": ("*= 100", "*= 10"),
+    "a version": ("upcasters={1: in_cents}", "upcasters={1: in_cents, 2: in_cents}"),
     "a constant": ("LIMIT = 10", "LIMIT = 11"),
     "an annotation": ("    owner: str\n", "    owner: str | None\n"),
     "a new attribute": ("self.owner, self.coins = owner, 0", "self.owner = owner"),

@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 from eventsourcing.domain.model.domainentity import DomainEntity
 from eventsourcing.domain.model.events import DomainEvent, event_classes, schema_of
 from eventsourcing.utils.copying import SCALARS
+from eventsourcing.utils.topic import upcasters_of
 
 __all__ = ["Snapshot", "fingerprint_of", "has_whole_state", "holds_personal_data"]
 
@@ -88,15 +89,16 @@ def holds_personal_data(entity_class: type[DomainEntity]) -> bool:
 
 def fingerprint_of(entity_class: type[DomainEntity]) -> str:
     """Returns 32 hexadecimal digits that change when the class may make another state of the same
-    events: with its ``schema_version``, annotations, constants, methods and event classes, and
-    those of its bases. (Not with its name; nor with functions elsewhere that it calls.)
+    events: with its ``schema_version``, annotations, constants, methods, event classes and their
+    upcasters, and those of its bases. (Not with its name; nor with functions elsewhere that it
+    calls.)
 
     It also changes with what Python compiles methods to, and so with Python's minor version.
     """
     known = _fingerprints.get(entity_class)
     if known is None:
         shape = [_shape_of(base) for base in entity_class.__mro__ if not _is_ours(base)]
-        version = getattr(entity_class, "schema_version", 1)
+        version = entity_class.schema_version
         known = sha256(repr((_FORM, version, shape)).encode()).hexdigest()[:32]
         _fingerprints[entity_class] = known
     return known
@@ -107,7 +109,9 @@ def _is_ours(cls: type) -> bool:
 
 
 def _shape_of(cls: type) -> list[Any]:
-    shape: list[Any] = [_annotations(cls)]
+    steps = upcasters_of(cls)
+    shape: list[Any] = [_annotations(cls), len(steps)]
+    shape.extend((_signature(f), _code(f.__code__)) for step in steps for f in _functions(step))
     for name, value in sorted(vars(cls).items()):
         if name.startswith("_es_"):
             continue
