@@ -25,6 +25,17 @@ from eventsourcing.exceptions import ConcurrencyError
 Currency = NewType("Currency", str)
 
 
+def in_cents(state: dict[str, Any]) -> dict[str, Any]:
+    """Reads the rows of version 1, which had a field ``euros``."""
+    return {**state, "cents": state["euros"] * 100}
+
+
+class Refunded(DomainEvent, topic="refunded", aliases=["paid-back"], upcasters={1: in_cents}):
+    """Has had two names and two shapes."""
+
+    cents: int
+
+
 class InsufficientFunds(Exception):
     """There is not enough money."""
 
