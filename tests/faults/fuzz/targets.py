@@ -11,6 +11,7 @@ TARGETS = (
     Target("sections", sections.read, sections.seeds),
     Target("tags", tags.read, tags.seeds),
     Target("sealed", sealed.read, sealed.seeds),
+    Target("personal", sealed.personal_read, sealed.personal_seeds),
     Target("packed", sealed.unpacked, sealed.packed_seeds),
     Target("topics", topics.read, topics.seeds, imports=(topics.SHOP,)),
 )
