@@ -16,7 +16,7 @@ from argparse import ArgumentParser, Namespace
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, pairwise
 from time import perf_counter
 from typing import Any
 
@@ -101,17 +101,20 @@ class Loads:
         }
         clock.call(LOOP, self._on.watched.load, self._stream)
         took |= clock.take()
-        before = 0.0
         for layer, part in (
             (ITEMS, lambda: exhaust(self._items())),
             (DECODING, self._decode),
             (CHANGING, self._change),
             (LOOP, self._load_from_memory),
         ):
-            cumulated = seconds(part)
-            took[layer] = cumulated - before
-            before = cumulated
+            took[layer] = seconds(part)
         return took
+
+    @staticmethod
+    def apart(took: Seconds) -> Seconds:
+        """Return the figures of `one`, of whose parts each holds those before it, without these."""
+        parts = (ITEMS, DECODING, CHANGING, LOOP)
+        return {**took} | {part: took[part] - took[done] for done, part in pairwise(parts)}
 
     def _remembering(self, sql: str, parameters: Sequence[Any]) -> Sequence[Any]:
         self._pages.append(self._fetch(sql, parameters))
@@ -233,7 +236,7 @@ def _print(given: Namespace, uri: str) -> None:
         saves = medians(lambda i: one_save(on, i), given.saves)
         print(table(saves, SAVING, 1, "a save"))
         print(f"\n### W4, {place}: a load of {given.events:,} events, {given.loads} times\n")
-        loads = medians(Loads(on, *streams).one, given.loads)
+        loads = Loads.apart(medians(Loads(on, *streams).one, given.loads))
         print(table(loads, LOADING, given.events, "an event"))
         if given.lines:
             print(f"\nW1:\n\n{profile(lambda: _save_all(plain, given.saves), given.lines)}")
