@@ -20,7 +20,7 @@ def prose() -> str:
 
 def named_as_scenarios(text: str) -> Iterator[str]:
     """Yield what is named after the word scenario, up to the end of the sentence or paragraph."""
-    for sentence in re.findall(r"\bscenarios? (.*?)(?:\.\s|\.$|\n\n)", text, re.DOTALL):
+    for sentence in re.findall(r"\bscenarios?\s(.*?)(?:\.\s|\.$|\n\n)", text, re.DOTALL):
         yield from SCENARIO.findall(re.sub(r"`tests/[^`]*`", "", sentence))
 
 

@@ -41,11 +41,11 @@ def test_a_control_that_depends_on_chance_is_given_three_of_them() -> None:
     assert Run(scenario(iter([[]]), found), "sqlite", 7, is_full=False).result().is_good
 
 
-def test_a_control_that_finds_nothing_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_control_that_finds_nothing_is_a_failure(capfd: pytest.CaptureFixture[str]) -> None:
     silent = scenario(iter([[]]), itertools.repeat([]))
 
     assert not Run(silent, "sqlite", 7, is_full=False).result().is_good
-    assert "THE CONTROL FOUND NOTHING" in capsys.readouterr().out
+    assert "THE CONTROL FOUND NOTHING" in capfd.readouterr().out
 
 
 def test_a_run_that_breaks_off_is_a_failure() -> None:
