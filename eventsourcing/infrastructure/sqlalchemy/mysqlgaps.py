@@ -9,7 +9,9 @@ writer that has taken the number, and comes late, finds it taken and takes anoth
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Column, String, Uuid
 
 from eventsourcing.exceptions import (
     DatabaseUnavailable,
@@ -50,6 +52,7 @@ class MySQLGaps(GapRule):
 
     def __init__(self, statements: FeedStatements, datastore: SQLAlchemyDatastore) -> None:
         super().__init__(statements, datastore)
+        _check_takes_text(statements.table.c[statements.fields[0]])
         prepare = datastore.dialect.identifier_preparer
         self._table = prepare.format_table(statements.table).replace("%", "%%")
         self._column = prepare.quote(statements.column.name).replace("%", "%%")
@@ -142,6 +145,17 @@ class MySQLGaps(GapRule):
         except PersistenceError:
             return False  # somebody is writing, or the server knows no such lock
         return not visible and not cluster
+
+
+def _check_takes_text(column: Column[Any]) -> None:
+    """Refuses a column in which a fence would be taken for a row of a sequence: of the empty text
+    the server would make a zero.
+    """
+    if not isinstance(getattr(column.type, "impl_instance", column.type), String | Uuid):
+        raise ProgrammingError(
+            f"table {column.table} has no feed on MariaDB and MySQL: its column {column.name!r}"
+            " takes no text, and so no row that closes a gap"
+        )
 
 
 def _runs(numbers: Sequence[int]) -> Iterator[Sequence[int]]:

@@ -126,7 +126,7 @@ class PostgreSQLDriver(Driver):
 
     # PostgreSQL numbers rows when it computes the target list. The filter is evaluated before
     # it, and so assigns the transaction's id before the transaction takes its first number from
-    # the sequence: a reader of the feed relies on that order (docs: explanation/feed-column).
+    # the sequence: a reader of the feed relies on that order (docs: explanation/feed).
 
     def insert_one(self, table: Table, columns: Sequence[Column[Any]]) -> Insert:
         """See :class:`Driver`."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from eventsourcing.exceptions import ProgrammingError
 from eventsourcing.infrastructure.feed import Holder
 from eventsourcing.infrastructure.recordmanager import MAX_POSITION
 from eventsourcing.infrastructure.sqlalchemy.gaps import GapRule
@@ -22,7 +23,8 @@ FEW = 1000  # positions to look at before a bound is taken, which costs a transa
 SPAN = 10_000  # to look at, at a time
 
 _OLDEST = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
-OLDEST = f"SELECT {_OLDEST}"
+_NEXT = "pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
+OLDEST = f"SELECT {_OLDEST}, {_NEXT}"
 # The snapshot is older than the bound: then it tells of an older state, which does no harm.
 BOUND = f"SELECT pg_current_xact_id()::text::bigint, {_OLDEST}"
 HOLDERS = """
@@ -34,6 +36,14 @@ LEFT JOIN pg_stat_activity a ON a.pid = l.pid
 LEFT JOIN pg_prepared_xacts p ON p.transaction = o.xid::xid
 WHERE o.xid::text::bigint < {bound}
 ORDER BY o.xid
+"""
+SEQUENCES = """
+SELECT s.seqcache, s.seqcycle, s.seqincrement FROM pg_attribute a
+LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+JOIN pg_depend p ON p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid
+    OR p.deptype = 'i' AND p.refobjid = a.attrelid AND p.refobjsubid = a.attnum
+JOIN pg_sequence s ON s.seqrelid IN (p.objid, p.refobjid)
+WHERE a.attrelid = %s::regclass AND a.attname = %s
 """
 
 
@@ -53,6 +63,7 @@ class PostgreSQLGaps(GapRule):
     """The rule of PostgreSQL. It remembers one barrier, which it has not passed yet."""
 
     _barrier: Barrier | None = None
+    _is_checked = False
 
     def settle(self, first: int, last: int, seen: int) -> int:
         """See :class:`GapRule`."""
@@ -86,18 +97,37 @@ class PostgreSQLGaps(GapRule):
         """
         barrier = self._barrier
         if barrier is not None and barrier.position > known:
-            if self._oldest() < barrier.bound:
+            oldest, following = self._transactions()
+            if oldest >= barrier.bound:
+                self._settled = max(self._settled, barrier.position)
+                if seen <= barrier.position:
+                    return
+            elif following > barrier.bound:
                 return
-            self._settled = max(self._settled, barrier.position)
-            if seen <= barrier.position:
-                return
+            # Else the server has lost the bound in a crash, and would come to it again when
+            # others have written enough.
+        self._check_sequence()
         ((bound, oldest),) = self._datastore.fetch(BOUND, ())
-        if oldest >= bound or self._oldest() >= bound:
+        if oldest >= bound or self._transactions()[0] >= bound:
             self._settled = max(self._settled, seen)
         else:
             self._barrier = Barrier(seen, bound)
 
-    def _oldest(self) -> int:
-        """Returns the id below which all transactions are over."""
-        ((oldest,),) = self._datastore.fetch(OLDEST, ())
-        return int(oldest)
+    def _transactions(self) -> tuple[int, int]:
+        """Returns the id below which all transactions are over, and one above all that are."""
+        ((oldest, following),) = self._datastore.fetch(OLDEST, ())
+        return int(oldest), int(following)
+
+    def _check_sequence(self) -> None:
+        """Refuses numbers that are not taken in ascending order."""
+        if self._is_checked:
+            return
+        table, column = self._statements.table, self._statements.column.name
+        name = self._datastore.dialect.identifier_preparer.format_table(table)
+        for cache, cycles, increment in self._datastore.fetch(SEQUENCES, (name, column)):
+            if cache != 1 or cycles or increment < 1:
+                raise ProgrammingError(
+                    f"table {table.fullname!r} has no safe feed: the sequence of its column"
+                    f" {column!r} must count upwards, with CACHE 1 and NO CYCLE"
+                )
+        self._is_checked = True

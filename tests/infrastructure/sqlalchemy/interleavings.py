@@ -9,6 +9,7 @@ from uuid import NAMESPACE_OID, uuid5
 
 from sqlalchemy import Engine, text
 
+from eventsourcing.infrastructure.notificationlog import NotificationLog
 from eventsourcing.infrastructure.sqlalchemy.factory import construct_sqlalchemy_eventstore
 from eventsourcing.utils.topic import get_topic
 from tests.backends import Backend
@@ -247,3 +248,19 @@ def feed_of(backend: Backend) -> list[Event]:
         "SELECT originator_id, originator_version FROM stored_events WHERE topic <> '' ORDER BY id",
     )
     return [(stream, position) for stream, position in found]
+
+
+class Follower:
+    """Goes on where it stopped."""
+
+    def __init__(self, log: NotificationLog) -> None:
+        self.log = log
+        self.position = 0
+        self.found: list[Event] = []
+
+    def read(self, limit: int | None = None) -> int:
+        before = len(self.found)
+        for notification in self.log.select(self.position + 1, limit):
+            self.position = notification.position
+            self.found.append((str(notification.originator_id), notification.originator_version))
+        return len(self.found) - before

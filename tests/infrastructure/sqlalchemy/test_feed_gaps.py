@@ -12,7 +12,7 @@ from tests.contracts.eventstore import happened
 from tests.infrastructure.sqlalchemy.helpers import application, eventually, run
 from tests.infrastructure.sqlalchemy.interleavings import (
     INTERLEAVINGS,
-    Event,
+    Follower,
     Interleaving,
     Writers,
     a_late_commit,
@@ -32,22 +32,6 @@ def writers(server_backend: Backend) -> Iterator[Writers]:
 def app(server_backend: Backend, writers: Writers) -> Iterator[SimpleApplication]:
     with application(server_backend) as app:
         yield app
-
-
-class Follower:
-    """Goes on where it stopped."""
-
-    def __init__(self, log: NotificationLog) -> None:
-        self.log = log
-        self.position = 0
-        self.found: list[Event] = []
-
-    def read(self, limit: int | None = None) -> int:
-        before = len(self.found)
-        for notification in self.log.select(self.position + 1, limit):
-            self.position = notification.position
-            self.found.append((str(notification.originator_id), notification.originator_version))
-        return len(self.found) - before
 
 
 each_interleaving = pytest.mark.parametrize("interleaving", INTERLEAVINGS)
