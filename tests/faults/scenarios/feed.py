@@ -113,6 +113,8 @@ def _run(
         wait_until_alone(backend)
         logged, rows = read_logs(logs), read_rows(backend)
     anomalies = [*errors, *audit(logged, rows)]
+    if math.isnan(seconds):
+        anomalies.append(f"a reader did not come to the end within {SECONDS_TO_CATCH_UP:.0f} s")
     for reader in readers:
         found = feed_anomalies(logged.saves, _places(rows), reader.found)
         if not found:
@@ -199,7 +201,7 @@ def _strike(
 ) -> None:
     """Stop clients, and kill them and begin others, until there are enough events."""
     chance = random.Random(case.seed)
-    while _highest(backend) < case.count:
+    while _highest(backend) < case.count or _count(backend) < case.count:
         time.sleep(SECONDS_BETWEEN_BLOWS * chance.random())
         victim = chance.randrange(CLIENTS)
         if chance.random() < 0.5:
@@ -261,6 +263,11 @@ def _pause(client: BaseProcess, seconds: float) -> None:
 def _highest(backend: Backend) -> int:
     ((count,),) = execute(backend, "SELECT max(id) FROM stored_events WHERE topic <> ''")
     return int(count or 0)
+
+
+def _count(backend: Backend) -> int:
+    ((count,),) = execute(backend, "SELECT count(*) FROM stored_events WHERE topic <> ''")
+    return int(count)
 
 
 def _catch_up(backend: Backend, readers: Sequence[Reader]) -> float:
