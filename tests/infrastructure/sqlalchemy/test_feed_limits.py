@@ -7,19 +7,20 @@ import pytest
 from sqlalchemy import BigInteger
 
 from eventsourcing.application.simple import SimpleApplication
-from eventsourcing.exceptions import ProgrammingError
+from eventsourcing.exceptions import ProgrammingError, ReadOnlyDatabase
 from eventsourcing.infrastructure.sqlalchemy.datastore import (
     SQLAlchemyDatastore,
     SQLAlchemySettings,
 )
 from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
-from tests.backends import Backend
+from tests.backends import Backend, postgresql_backend
 from tests.contracts.eventstore import happened
 from tests.infrastructure.sqlalchemy.helpers import (
     application,
     engine_of,
     eventually,
     run,
+    stored,
     table_with,
 )
 from tests.infrastructure.sqlalchemy.interleavings import (
@@ -29,6 +30,8 @@ from tests.infrastructure.sqlalchemy.interleavings import (
     feed_of,
     writers_on,
 )
+from tests.servers.postgresql import empty_database
+from tests.servers.quorum import QuorumCluster
 
 
 @pytest.mark.parametrize("option", ["CACHE 10", "CYCLE", "INCREMENT -1"])
@@ -170,3 +173,25 @@ def test_a_crash_of_mariadb_leaves_the_feed_whole(private_mariadb: Backend) -> N
         app.event_store.store(happened("after", 0))
         eventually(lambda: follower.read() == 0 and len(follower.found) == 2)
         assert follower.found == feed_of(private_mariadb) == [("quick", 0), ("after", 0)]
+
+
+def test_a_standby_reads_up_to_a_gap_and_refuses_what_is_behind() -> None:
+    """It hands out no transaction ids, and so gives a reader no bound."""
+    with QuorumCluster() as cluster:
+        empty_database(cluster.primary.address, "feed")
+        standby = postgresql_backend(cluster.standbys[0].address, "feed")
+        primary = postgresql_backend(cluster.primary.address, "feed")
+        with application(primary) as app:
+            app.event_store.store(happened("s", 0))
+            eventually(lambda: _tables(standby) == 1 and stored(standby) == 1)
+            with application(standby, setup_table=False) as copy:
+                assert len(list(copy.notification_log.select())) == 1
+                run(primary, "SELECT nextval('stored_events_id_seq')")
+                app.event_store.store(happened("s", 1))
+                eventually(lambda: stored(standby) == 2)
+                with pytest.raises(ReadOnlyDatabase):
+                    list(copy.notification_log.select(2))
+
+
+def _tables(backend: Backend) -> int:
+    return len(run(backend, "SELECT 1 FROM pg_tables WHERE tablename = 'stored_events'"))
