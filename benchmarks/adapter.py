@@ -1,9 +1,9 @@
 """What a workload asks of the library, or of the bare driver in its place."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from benchmarks.databases import Form
 
@@ -11,6 +11,9 @@ MODES = ("default", "wal", "walnormal", "off")
 """Of SQLite files: as the adapter makes them; WAL with synchronous FULL; WAL with NORMAL; OFF."""
 
 PAYLOADS = ("small", "large")
+
+VIEWS = ("dict", "table")
+"""What a follower makes of the events."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,7 @@ class Options:
         procs: How many processes write at once, instead of threads; 0 for none.
         contend: Whether the threads write to one stream.
         seconds: How long they write to streams of their own.
+        view: One of `VIEWS`.
         group_commit: Whether the library's savers share transactions; None for its default.
     """
 
@@ -42,7 +46,20 @@ class Options:
     procs: int = 0
     contend: bool = False
     seconds: float = 4.0
+    view: str = "dict"
     group_commit: bool | None = None
+
+
+class Progress(NamedTuple):
+    """What a follower has done.
+
+    Attributes:
+        events: How many the view has counted; in a table, each is a row.
+        position: Where in the feed it is.
+    """
+
+    events: int
+    position: int
 
 
 class Adapter(ABC):
@@ -100,6 +117,17 @@ class Adapter(ABC):
     @abstractmethod
     def iterate(self, originator_id: Any) -> Iterator[Any]:
         """Yield the events of a stream."""
+
+    @abstractmethod
+    def read_feed(self) -> Iterator[Any]:
+        """Yield the events of all streams, in one order."""
+
+    @abstractmethod
+    def follower(self) -> Callable[[], Progress]:
+        """Return what handles all events of the feed, and notes durably how far it has come.
+
+        It makes a view of them: a dict, or the table `VIEW_TABLE`, as the options say.
+        """
 
     def __enter__(self) -> Self:
         self.open()

@@ -16,7 +16,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.adapter import MODES, PAYLOADS, Adapter, Options
+from benchmarks.adapter import MODES, PAYLOADS, VIEWS, Adapter, Options
 from benchmarks.bench import Bench
 from benchmarks.workloads import WORKLOADS
 
@@ -71,6 +71,7 @@ def parser() -> ArgumentParser:
     made.add_argument("--threads", type=_positive, default=1)
     made.add_argument("--procs", type=int, default=0, help="processes instead of threads")
     made.add_argument("--contend", type=int, choices=(0, 1), default=0, help="on one stream")
+    made.add_argument("--view", choices=VIEWS, default="dict", help="of W8")
     made.add_argument("--seconds", type=float, default=4.0)
     made.add_argument(
         "--group-commit", type=_switch, help="1 or 0: whether threads share transactions"

@@ -14,7 +14,11 @@ from uuid import UUID, uuid4
 
 LIBRARY_TABLE = "benchmark_library"
 RAW_TABLE = "benchmark_raw"
-TABLES = (LIBRARY_TABLE, RAW_TABLE)
+VIEW_TABLE = "benchmark_view"
+TRACKING_TABLE = "benchmark_tracking"
+TABLES = (LIBRARY_TABLE, RAW_TABLE, VIEW_TABLE, TRACKING_TABLE)
+PROJECTION_TABLES = ("projections", "projection_workers", "projection_dead_letters")
+"""Of the library's projections; each run has one of its own in them."""
 
 Form = Literal["text", "native"]
 """Whether a table has ids as text, or as the database's own type for 16 bytes."""
@@ -113,7 +117,8 @@ class SqliteDatabase(Database):
         """Remove the file, so that a journal mode does not stay in it."""
         if self.path.exists():
             names = self.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            others = {name for (name,) in names} - {*TABLES, "sqlite_sequence", "sqlite_stat1"}
+            known = {*TABLES, *PROJECTION_TABLES, "sqlite_sequence", "sqlite_stat1"}
+            others = {name for (name,) in names} - known
             if others:
                 raise ValueError(
                     f"{self.path} holds other tables ({', '.join(sorted(others))}): give the"

@@ -1,11 +1,11 @@
 """The library, with its default settings: ``python -m benchmarks.library W1 --db URI``."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
-from benchmarks import payloads
-from benchmarks.adapter import Adapter, Options
+from benchmarks import payloads, views
+from benchmarks.adapter import Adapter, Options, Progress
 from benchmarks.command import main
 from benchmarks.databases import LIBRARY_TABLE
 from benchmarks.items import Item, LargeItem
@@ -63,6 +63,12 @@ class LibraryAdapter(Adapter):
 
     def iterate(self, originator_id: Any) -> Iterator[Any]:
         return self.app.event_store.get_domain_events(originator_id)
+
+    def read_feed(self) -> Iterator[Any]:
+        return (notification.event for notification in self.app.notification_log.select())
+
+    def follower(self) -> Callable[[], Progress]:
+        return views.follower(self.app, self.options.view)
 
 
 def settings(uri: str, mode: str, group_commit: bool | None = None) -> SQLAlchemySettings:

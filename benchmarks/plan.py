@@ -19,7 +19,9 @@ TITLES = {
     "W4": "replay",
     "W4L": "long stream",
     "W5": "events without a database",
+    "W6": "feed of all events",
     "W7": "savers at once",
+    "W8": "a view, library by the page, bare driver by the event",
     "W9": "growth of the store",
     "W10": "import",
 }
@@ -34,6 +36,8 @@ QUICK = {
     "W4L": ("--sizes", "20000"),
     "W5": ("--n", "2000"),
     "W7": ("--seconds", "0.5", "--n", "48"),
+    "W6": ("--n", "20"),
+    "W8": ("--n", "1000"),
     "W9": ("--sizes", "5000,20000", "--n", "50"),
     "W10": ("--n", "2"),
 }
@@ -123,6 +127,7 @@ def cases() -> Iterator[Case]:
     yield Case("W4L", "postgresql", "default", ("--passes", "1"), goal=FLAT)
     yield from _large()
     yield Case("W5", "none", goal=0.4)
+    yield from _feed()
     yield from _concurrent()
     yield Case("W9", "sqlite", "wal", goal=1.15)
     yield Case("W9", "postgresql", goal=1.15)
@@ -135,6 +140,18 @@ def _large() -> Iterator[Case]:
         yield Case(workload, "sqlite", "wal", arguments, note)
         for server in SERVERS:
             yield Case(workload, server, "default", arguments, note)
+
+
+def _feed() -> Iterator[Case]:
+    into_table = ("--view", "table")
+    for database, mode, goal in (
+        ("sqlite", "wal", 5.6),
+        ("postgresql", "default", 4.8),
+        ("mariadb", "default", None),
+    ):
+        yield Case("W6", database, mode, goal=None if goal is None else 0.5)
+        yield Case("W8", database, mode, note="a dict", goal=goal)
+        yield Case("W8", database, mode, into_table, "a table")
 
 
 def _concurrent() -> Iterator[Case]:

@@ -14,12 +14,13 @@ from uuid import UUID, uuid4
 import msgspec
 
 from benchmarks import payloads
-from benchmarks.adapter import Adapter, Options
+from benchmarks.adapter import Adapter, Options, Progress
 from benchmarks.command import main
 from benchmarks.databases import RAW_TABLE
 from benchmarks.payloads import Order
 from benchmarks.storage import Conflict, Event, storage_for
 
+PAGE = 500
 CREATED = "benchmarks.raw#Item.Created"
 CHANGED = "benchmarks.raw#Item.Changed"
 
@@ -127,6 +128,35 @@ class RawAdapter(Adapter):
     def iterate(self, originator_id: UUID) -> Iterator[Any]:
         for topic, state in self._storage.select(originator_id):
             yield self._decoders[topic](state)
+
+    def read_feed(self) -> Iterator[Any]:
+        for rows in self._storage.pages(PAGE):
+            for _, key, topic, state in rows:
+                _ = key if isinstance(key, UUID) else UUID(bytes=key)  # PostgreSQL's driver does so
+                yield self._decoders[topic](state)
+
+    def follower(self) -> Callable[[], Progress]:
+        self._storage.create_view()
+        return self._to_table if self.options.view == "table" else self._to_dict
+
+    def _to_dict(self) -> Progress:
+        view: dict[UUID, int] = {}
+        position = 0
+        for rows in self._storage.pages(PAGE):
+            for position, _, topic, state in rows:
+                event = self._decoders[topic](state)
+                view[event.ref] = view.get(event.ref, 0) + 1
+                self._storage.track(position)
+        return Progress(sum(view.values()), position)
+
+    def _to_table(self) -> Progress:
+        count = position = 0
+        for rows in self._storage.pages(PAGE):
+            for position, _, topic, state in rows:
+                event = self._decoders[topic](state)
+                self._storage.show(position, str(event.ref), event.qty)
+                count += 1
+        return Progress(count, position)
 
 
 if __name__ == "__main__":

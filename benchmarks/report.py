@@ -83,7 +83,7 @@ Rows = Iterator[Sequence[str]]
 
 
 def _throughput(campaign: Campaign) -> Rows:
-    for outcome in campaign.of(("W1", "W2", "W3", "W4", "W5", "W7")):
+    for outcome in campaign.of(("W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8")):
         case = outcome.case
         for words, name in REPLAYS if case.workload == "W4" else RATES:
             ratio = outcome.ratio(name)

@@ -8,14 +8,20 @@ rows; prepared where the driver prepares. Nothing is checked, mapped or pooled.
 import sqlite3
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar
 from uuid import UUID
 
 import msgspec
 
-from benchmarks.databases import RAW_TABLE, database_for, mariadb_arguments
+from benchmarks.databases import (
+    RAW_TABLE,
+    TRACKING_TABLE,
+    VIEW_TABLE,
+    database_for,
+    mariadb_arguments,
+)
 
 COLUMNS = "originator_id, originator_version, topic, state"
 
@@ -29,10 +35,27 @@ class Conflict(Exception):
     """Another writer took the position."""
 
 
+def _page(mark: str) -> str:
+    return (
+        f"SELECT id, originator_id, topic, state FROM {RAW_TABLE}"
+        f" WHERE id > {mark} ORDER BY id LIMIT {mark}"
+    )
+
+
+_UPSERT = (
+    f"INSERT INTO {TRACKING_TABLE} VALUES ('p', {{}})"
+    " ON CONFLICT (name) DO UPDATE SET position = excluded.position"
+)
+
+
 class Storage(ABC):
     """A table of events."""
 
     create_table: str
+    select_page: str
+    insert_shown: str
+    upsert: str
+    begin: ClassVar[str] = "BEGIN"
 
     def __init__(self, uri: str, mode: str) -> None:
         self.uri = uri
@@ -51,6 +74,44 @@ class Storage(ABC):
     @abstractmethod
     def select(self, originator_id: UUID) -> Iterable[tuple[str, bytes]]:
         """Return the topics and states of a stream, in order."""
+
+    def pages(self, size: int) -> Iterator[Sequence[tuple[int, Any, str, bytes]]]:
+        """Yield the events of all streams in pages: id, stream, topic and state."""
+        cursor, last = self.reader(), 0
+        while True:
+            cursor.execute(self.select_page, (last, size))
+            rows = cursor.fetchall()
+            if not rows:
+                return
+            yield rows
+            last = rows[-1][0]
+
+    def reader(self) -> Any:
+        """Return a cursor that reads as quickly as it can."""
+        return self.connection.cursor()
+
+    def create_view(self) -> None:
+        """Create the table of a view, and that of a follower's position."""
+        cursor = self.connection.cursor()
+        cursor.execute(
+            f"CREATE TABLE {VIEW_TABLE}"
+            " (position bigint PRIMARY KEY, ref varchar(36) NOT NULL, qty bigint NOT NULL)"
+        )
+        cursor.execute(
+            f"CREATE TABLE {TRACKING_TABLE} (name varchar(10) PRIMARY KEY, position bigint)"
+        )
+
+    def track(self, position: int) -> None:
+        """Note a follower's position in a transaction of its own."""
+        self.connection.cursor().execute(self.upsert, (position,))
+
+    def show(self, position: int, ref: str, qty: int) -> None:
+        """Insert a row of a view, and note the position, in one transaction."""
+        cursor = self.connection.cursor()
+        cursor.execute(self.begin)
+        cursor.execute(self.insert_shown, (position, ref, qty))
+        cursor.execute(self.upsert, (position,))
+        cursor.execute("COMMIT")
 
     @property
     def connection(self) -> Any:
@@ -89,6 +150,10 @@ class SqliteStorage(Storage):
     select_all = (
         f"SELECT topic, state FROM {RAW_TABLE} WHERE originator_id = ? ORDER BY originator_version"
     )
+    select_page = _page("?")
+    insert_shown = f"INSERT INTO {VIEW_TABLE} VALUES (?, ?, ?)"
+    upsert = _UPSERT.format("?")
+    begin = "BEGIN IMMEDIATE"
 
     def connect(self) -> sqlite3.Connection:
         path = self.uri.removeprefix("sqlite:///")
@@ -138,6 +203,9 @@ class PostgresqlStorage(Storage):
     select_all = (
         f"SELECT topic, state FROM {RAW_TABLE} WHERE originator_id = %b ORDER BY originator_version"
     )
+    select_page = _page("%b")
+    insert_shown = f"INSERT INTO {VIEW_TABLE} VALUES (%b, %b, %b)"
+    upsert = _UPSERT.format("%b")
 
     def __init__(self, uri: str, mode: str) -> None:
         super().__init__(uri, mode)
@@ -165,8 +233,11 @@ class PostgresqlStorage(Storage):
         except self._unique_violation as error:
             raise Conflict from error
 
+    def reader(self) -> Any:
+        return self.connection.cursor(binary=True)
+
     def select(self, originator_id: UUID) -> Iterable[tuple[str, bytes]]:
-        cursor = self.connection.cursor(binary=True)
+        cursor = self.reader()
         rows: Iterable[tuple[str, bytes]] = cursor.execute(self.select_all, (originator_id,))
         return rows
 
@@ -183,6 +254,12 @@ class MariadbStorage(Storage):
     insert_one = f"INSERT INTO {RAW_TABLE} ({COLUMNS}) VALUES (%s, %s, %s, %s)"
     select_all = (
         f"SELECT topic, state FROM {RAW_TABLE} WHERE originator_id = %s ORDER BY originator_version"
+    )
+    select_page = _page("%s")
+    insert_shown = f"INSERT INTO {VIEW_TABLE} VALUES (%s, %s, %s)"
+    upsert = (
+        f"INSERT INTO {TRACKING_TABLE} VALUES ('p', %s)"
+        " ON DUPLICATE KEY UPDATE position = VALUES(position)"
     )
 
     def __init__(self, uri: str, mode: str) -> None:

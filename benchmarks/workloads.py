@@ -15,6 +15,7 @@ from uuid import UUID
 
 from benchmarks.bench import BATCH, Bench, build, in_child
 from benchmarks.concurrency import concurrent_savers
+from benchmarks.feeds import feed, view
 from benchmarks.imports import imports
 from benchmarks.measure import median_ms, memory_growth, percentiles, throughput, timed
 
@@ -220,7 +221,9 @@ WORKLOADS: dict[str, Callable[[Bench], Figures]] = {
     "W4": replay,
     "W4L": long_stream,
     "W5": domain_only,
+    "W6": feed,
     "W7": concurrent_savers,
+    "W8": view,
     "W9": growth,
     "W10": imports,
 }

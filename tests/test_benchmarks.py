@@ -35,9 +35,12 @@ SHORT: dict[str, dict[str, Any]] = {
     "W4": {"sizes": (5, 150)},
     "W4L": {"sizes": (1000,), "passes": 1},
     "W5": {"n": 200},
+    "W6": {"n": 3},
     "W7": {"threads": 2, "seconds": 0.02},
     "W7 on one stream": {"threads": 2, "contend": True, "n": 4},
     "W7 in processes": {"procs": 2, "seconds": 0.02},
+    "W8": {"n": 200},
+    "W8 into a table": {"n": 200, "view": "table"},
     "W9": {"sizes": (200, 500), "n": 2},
     "W10": {"n": 1},
 }
@@ -73,7 +76,7 @@ def test_a_workload_runs_on_sqlite(
 
 
 @each_adapter
-@pytest.mark.parametrize("name", ["W1", "W3", "W4", "W4L", "W9"])
+@pytest.mark.parametrize("name", ["W1", "W3", "W4", "W4L", "W6", "W8", "W8 into a table", "W9"])
 @pytest.mark.parametrize("server", ["postgresql", "mariadb"])
 def test_a_workload_runs_on_a_server(
     adapter_class: type[Adapter], name: str, server: str, request: pytest.FixtureRequest

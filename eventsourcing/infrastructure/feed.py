@@ -9,12 +9,12 @@ can be seen may be read yet; what can is called safe, for nothing will ever come
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from eventsourcing.infrastructure.recordmanager import MAX_POSITION
 
-__all__ = ["WHOLE_FEED", "Feed", "FeedBounds", "HighWaterMark", "Holder"]
+__all__ = ["WHOLE_FEED", "Feed", "FeedBounds", "FeedPage", "HighWaterMark", "Holder"]
 
 
 class FeedBounds(NamedTuple):
@@ -67,14 +67,26 @@ class HighWaterMark(NamedTuple):
     holders: tuple[Holder, ...] = ()
 
 
+class FeedPage(NamedTuple):
+    """Some items in their order, and their positions."""
+
+    positions: Sequence[int]
+    items: Sequence[tuple[Any, ...]]
+
+
 class Feed(ABC):
     """Reads the feed, and remembers what it has learnt about gaps in it.
 
     May be used from several threads at once.
     """
 
-    @abstractmethod
     def get_items(self, bounds: FeedBounds = WHOLE_FEED) -> Iterator[tuple[int, tuple[Any, ...]]]:
+        """Reads items as :meth:`get_pages` does, one after the other."""
+        for page in self.get_pages(bounds):
+            yield from zip(*page, strict=True)
+
+    @abstractmethod
+    def get_pages(self, bounds: FeedBounds = WHOLE_FEED) -> Iterator[FeedPage]:
         """Reads items with their positions, up to where the feed is safe when this begins.
 
         Returns:

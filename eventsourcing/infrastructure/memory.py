@@ -8,7 +8,13 @@ from itertools import islice
 from typing import Any
 
 from eventsourcing.exceptions import ApplicationClosedError, SequencedItemConflict, ValueTooLarge
-from eventsourcing.infrastructure.feed import WHOLE_FEED, Feed, FeedBounds, HighWaterMark
+from eventsourcing.infrastructure.feed import (
+    WHOLE_FEED,
+    Feed,
+    FeedBounds,
+    FeedPage,
+    HighWaterMark,
+)
 from eventsourcing.infrastructure.recordmanager import (
     EVERYTHING,
     MAX_POSITION,
@@ -105,12 +111,14 @@ class _MemoryFeed(Feed):
     def __init__(self, manager: MemoryRecordManager) -> None:
         self._manager = manager
 
-    def get_items(self, bounds: FeedBounds = WHOLE_FEED) -> Iterator[tuple[int, tuple[Any, ...]]]:
-        """See :meth:`Feed.get_items`."""
+    def get_pages(self, bounds: FeedBounds = WHOLE_FEED) -> Iterator[FeedPage]:
+        """See :meth:`Feed.get_pages`."""
         positions = range(bounds.first, min(bounds.last, self._manager._count()) + 1)
         wanted = positions if bounds.is_ascending else reversed(positions)
-        found = ((at, self._manager._all[at - 1]) for at in wanted)
-        yield from islice((each for each in found if _is_within(each[1], bounds)), bounds.limit)
+        items = self._manager._all
+        within = (at for at in wanted if _is_within(items[at - 1], bounds))
+        found = list(islice(within, bounds.limit))
+        yield FeedPage(found, [items[at - 1] for at in found])
 
     def high_water_mark(self) -> HighWaterMark:
         """See :meth:`Feed.high_water_mark`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 from eventsourcing.domain.model.context import EventContext
@@ -11,15 +11,18 @@ from eventsourcing.domain.model.domainentity import DomainEntity
 from eventsourcing.domain.model.events import DomainEvent, as_event_classes, event_classes
 from eventsourcing.exceptions import DataIntegrityError, ProgrammingError, TopicResolutionError
 from eventsourcing.infrastructure.eventstore import EventStore
-from eventsourcing.infrastructure.feed import FeedBounds, HighWaterMark
+from eventsourcing.infrastructure.feed import FeedBounds, FeedPage, HighWaterMark
 from eventsourcing.infrastructure.recordmanager import MAX_POSITION
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
 from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
 from eventsourcing.utils.ids import check_id
 
-__all__ = ["Notification", "NotificationLog", "notifications_from_items"]
+__all__ = ["Notification", "NotificationLog", "notifications_from_pages"]
 
 EventTypes: TypeAlias = type[DomainEvent] | Iterable[type[DomainEvent]]
+
+
+_new = tuple.__new__  # quicker than to call the class
 
 
 class Notification(NamedTuple):
@@ -113,7 +116,7 @@ class NotificationLog:
             raise ProgrammingError(
                 f"is_ascending must be a bool, not {type(is_ascending).__name__}"
             )
-        return notifications_from_items(self._mapper, self._feed.get_items(bounds))
+        return notifications_from_pages(self._mapper, self._feed.get_pages(bounds))
 
     def select_stored(self, start: int, stop: int) -> Iterator[tuple[int, StoredEvent]]:
         """Reads events as they are stored, in ascending order: their positions, and items.
@@ -148,31 +151,27 @@ class NotificationLog:
         return self._feed.high_water_mark()
 
 
-def notifications_from_items(
-    mapper: SequencedItemMapper, pairs: Iterable[tuple[int, tuple[Any, ...]]]
+def notifications_from_pages(
+    mapper: SequencedItemMapper, pages: Iterable[FeedPage]
 ) -> Iterator[Notification]:
-    """Yields the notifications that were stored as items, which have their positions beside them.
+    """Yields the notifications that were stored as the items of pages, one after the other.
 
     Raises:
         TopicResolutionError, DataIntegrityError: a row cannot be read; has its ``position``.
     """
-    position = 0
-    item: tuple[Any, ...] = ()
-
-    def items() -> Iterator[tuple[Any, ...]]:
-        nonlocal position, item
-        for pair in pairs:
-            position, item = pair
-            yield item
-
-    try:
-        for event in mapper.events_from_items(items()):  # one after the other
-            yield Notification(position, item[0], item[1], item[2], event)
-    except (DataIntegrityError, TopicResolutionError) as error:
-        if error.position is None:
-            error.position = position
-            error.args = (f"position {position} of the feed: {error}", *error.args[1:])
-        raise
+    for page in pages:
+        position = None
+        try:
+            events = mapper.events_from_items(page.items)
+            for position, item, event in zip(*page, events, strict=True):
+                yield _new(Notification, (position, item[0], item[1], item[2], event))
+        except (DataIntegrityError, TopicResolutionError) as error:
+            if error.position is None:
+                behind = 0 if position is None else page.positions.index(position) + 1
+                error.position = page.positions[behind]
+                text = f"position {error.position} of the feed: {error}"
+                error.args = (text, *error.args[1:])
+            raise
 
 
 def _checked(name: str, value: int | None, default: int, least: int = 0) -> int:

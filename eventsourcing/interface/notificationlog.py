@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from eventsourcing.exceptions import InvalidSectionID, ProgrammingError
+from eventsourcing.infrastructure.feed import FeedPage
 from eventsourcing.infrastructure.notificationlog import (
     Notification,
     NotificationLog,
-    notifications_from_items,
+    notifications_from_pages,
 )
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
 from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
@@ -111,13 +112,15 @@ class NotificationLogReader:
         """
         if type(start) is not int or start < 1:
             raise ProgrammingError("start must be an int of at least 1")
-        return notifications_from_items(self._mapper, self._items(start))
+        return notifications_from_pages(self._mapper, self._pages(start))
 
-    def _items(self, start: int) -> Iterator[tuple[int, StoredEvent]]:
+    def _pages(self, start: int) -> Iterator[FeedPage]:
         wanted: SectionID | None = SectionID.around(start, self._size)
         while wanted is not None:
             section = self._sections.section(str(wanted))
-            yield from (item for item in section.items if item.position >= start)
+            found = [each for each in section.items if each.position >= start]
+            positions, items = [each[0] for each in found], [each[1] for each in found]
+            yield FeedPage(positions, items)
             wanted = section.next_id
 
 

@@ -73,7 +73,7 @@ class ProjectionControl:
 
     def end(self) -> int:
         """Returns up to where, inclusive, the feed can be read now."""
-        return self._application.notification_log.high_water_mark().position
+        return self._application.notification_log.safe_position()
 
     def lag(self) -> int:
         """Returns by how many positions of the feed the projection is behind; 0 if it is not."""

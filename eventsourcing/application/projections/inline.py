@@ -70,7 +70,7 @@ def _setup(
         raise ProgrammingError(
             f"the projection {store.name!r} has dead letters: retry or skip them"
         )
-    hold_for_savers(store, application.notification_log.high_water_mark().position)
+    hold_for_savers(store, application.notification_log.safe_position())
 
 
 class _Inline:

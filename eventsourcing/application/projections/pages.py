@@ -85,7 +85,7 @@ class PageReader:
         """Reads on from where all of the leases' shards are, up to ``stop`` (inclusive)."""
         start = leases[0].position + 1
         # Before the events are read: what is not among them up to here will never be.
-        mark = self._log.high_water_mark().position
+        mark = self._log.safe_position()
         end = mark if stop is None else min(mark, stop)
         found: list[Notification] = []
         if end < start:

@@ -39,7 +39,7 @@ class ProjectionMonitor:
         """
         now = monotonic()
         seconds = now - self._read_at
-        end = self._application.notification_log.high_water_mark().position
+        end = self._application.notification_log.safe_position()
         try:
             found = [
                 each._replace(position=end) if each.is_inline else each

@@ -7,7 +7,13 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from eventsourcing.infrastructure.feed import WHOLE_FEED, Feed, FeedBounds, HighWaterMark
+from eventsourcing.infrastructure.feed import (
+    WHOLE_FEED,
+    Feed,
+    FeedBounds,
+    FeedPage,
+    HighWaterMark,
+)
 from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemyDatastore
 from eventsourcing.infrastructure.sqlalchemy.feedstatements import FeedStatements
 
@@ -42,8 +48,8 @@ class SQLAlchemyFeed(Feed):
         self._statements = FeedStatements(table, fields, datastore.dialect, datastore.driver)
         self._gaps = datastore.driver.gap_rule(self._statements, datastore)
 
-    def get_items(self, bounds: FeedBounds = WHOLE_FEED) -> Iterator[tuple[int, tuple[Any, ...]]]:
-        """See :meth:`Feed.get_items`."""
+    def get_pages(self, bounds: FeedBounds = WHOLE_FEED) -> Iterator[FeedPage]:
+        """See :meth:`Feed.get_pages`."""
         if bounds.limit == 0 or bounds.topics == frozenset() or bounds.first > bounds.last:
             return
         seen = self._seen()
@@ -57,9 +63,9 @@ class SQLAlchemyFeed(Feed):
             wanted = min(last, first + SPAN - 1)
             settled = min(last, self._gaps.settle(first, wanted, seen))
             span = bounds._replace(first=first, last=settled, limit=remaining)
-            for pair in self._read(span):
-                yield pair
-                remaining = None if remaining is None else remaining - 1
+            for read in self._read(span):
+                yield read
+                remaining = None if remaining is None else remaining - len(read.items)
             if settled < wanted:
                 return
             first = settled + 1
@@ -89,7 +95,7 @@ class SQLAlchemyFeed(Feed):
                 break
         return position
 
-    def _read(self, bounds: FeedBounds) -> Iterator[tuple[int, tuple[Any, ...]]]:
+    def _read(self, bounds: FeedBounds) -> Iterator[FeedPage]:
         """Reads what is within the bounds, page by page."""
         remaining, page = bounds.limit, FIRST_PAGE
         while bounds.first <= bounds.last and (remaining is None or remaining > 0):

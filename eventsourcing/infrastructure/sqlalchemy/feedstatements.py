@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 
 from eventsourcing.exceptions import DataIntegrityError, InvalidOriginatorID, ProgrammingError
-from eventsourcing.infrastructure.feed import FeedBounds
+from eventsourcing.infrastructure.feed import FeedBounds, FeedPage
 from eventsourcing.infrastructure.sqlalchemy.driver import Driver
 from eventsourcing.infrastructure.sqlalchemy.statements import positional
 
@@ -102,31 +102,37 @@ class FeedStatements:
             **{f"topic{i}": topic for i, topic in enumerate(topics)},
         )
 
-    def items(
-        self, rows: Sequence[Row], item_class: type[tuple[Any, ...]]
-    ) -> Iterator[tuple[int, tuple[Any, ...]]]:
-        """Yields positions and items of what :meth:`read` selected, each when it is asked for.
+    def items(self, rows: Sequence[Row], item_class: type[tuple[Any, ...]]) -> Iterator[FeedPage]:
+        """Yields the positions and items of what :meth:`read` selected: all at once, or what comes
+        before an error.
 
         Raises:
             DataIntegrityError: the id of an item's sequence cannot be read.
         """
         process, others = self._results[0], self._results[1:]
-        ids = None if process is None else _Ids(process)
+        if any(others):
+            rows = [
+                (
+                    *row[:2],
+                    *[v if p is None else p(v) for p, v in zip(others, row[2:], strict=True)],
+                )
+                for row in rows
+            ]
+        ids = _Unchanged() if process is None else _Ids(process)
         new = tuple.__new__
-        has_others = any(others)
-        for position, key, *rest in rows:
-            if ids is not None:
-                try:
-                    key = ids[key]
-                except InvalidOriginatorID as error:
-                    raise DataIntegrityError(
-                        f"position {position} of the feed: {error}",
-                        originator_version=rest[0],
-                        position=position,
-                    ) from error
-            if has_others:
-                rest = [v if p is None else p(v) for p, v in zip(others, rest, strict=True)]
-            yield position, new(item_class, (key, *rest))
+        positions, found = [row[0] for row in rows], []
+        try:
+            for row in rows:
+                found.append(new(item_class, (ids[row[1]], *row[2:])))
+        except InvalidOriginatorID as error:
+            yield FeedPage(positions[: len(found)], found)
+            position, _, version, *_ = rows[len(found)]
+            raise DataIntegrityError(
+                f"position {position} of the feed: {error}",
+                originator_version=version,
+                position=position,
+            ) from error
+        yield FeedPage(positions, found)
 
     def compile(self, statement: Any) -> Query:
         """Returns the statement as the driver takes it."""
@@ -161,6 +167,13 @@ class _Ids(dict[Any, Any]):
     def __missing__(self, stored: Any) -> Any:
         found = self[stored] = self._process(stored)
         return found
+
+
+class _Unchanged:
+    """Takes the ids of sequences as they are stored."""
+
+    def __getitem__(self, stored: Any) -> Any:
+        return stored
 
 
 def _feed_column(table: Table, fields: Sequence[str]) -> Column[Any]:
