@@ -18,6 +18,7 @@ from eventsourcing.exceptions import (
     ProgrammingError,
     WrongApplicationError,
 )
+from eventsourcing.infrastructure.caching import check_cache_size
 from eventsourcing.infrastructure.erasure import Erasure
 from eventsourcing.infrastructure.eventsourcedrepository import EventSourcedRepository
 from eventsourcing.infrastructure.eventstore import EventStore
@@ -74,6 +75,8 @@ class SimpleApplication:
             ``cipher_key``.
         snapshotting_policy: when snapshots of aggregates are taken. None are taken or used by
             default, and there is no table for them.
+        cache_size: how many aggregates to keep in memory, those that were loaded last; none by
+            default.
 
     Raises:
         ProgrammingError: the arguments cannot be used.
@@ -100,6 +103,7 @@ class SimpleApplication:
         cipher_key: Keyring | str | None = None,
         protection: Protection | None = None,
         snapshotting_policy: SnapshottingPolicy | None = None,
+        cache_size: int | None = None,
     ) -> None:
         store_id = table_name if schema is None else f"{schema}.{table_name}"
         protection = protection_of(protection, cipher_key, store_id)
@@ -108,6 +112,7 @@ class SimpleApplication:
             raise ProgrammingError("give one of: uri, session, engine, settings, record_manager")
         if record_manager is not None and (table_name != "stored_events" or schema is not None):
             raise ProgrammingError("a record_manager has its table already")
+        check_cache_size(cache_size)
         self.name = name or f"{type(self).__qualname__} at {id(self):#x}"
         manager = record_manager or _sql_record_manager(places, table_name, schema, setup_table)
         try:
@@ -125,7 +130,10 @@ class SimpleApplication:
                 manager.close()
             raise
         self.repository = EventSourcedRepository(
-            self.event_store, home=self.persistence_policy, snapshotter=self._snapshotter
+            self.event_store,
+            home=self.persistence_policy,
+            snapshotter=self._snapshotter,
+            cache_size=cache_size,
         )
         self._is_closed = False
         self._blocks = 0

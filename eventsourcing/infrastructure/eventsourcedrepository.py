@@ -18,6 +18,7 @@ from eventsourcing.exceptions import (
     RepositoryKeyError,
     VersionNotFound,
 )
+from eventsourcing.infrastructure.caching import AggregateCache, check_cache_size
 from eventsourcing.infrastructure.eventstore import EventStore
 from eventsourcing.infrastructure.recordmanager import Bounds
 from eventsourcing.infrastructure.replaying import Fold, MutatorFunc, Replay
@@ -41,6 +42,8 @@ class EventSourcedRepository:
             aggregate is discarded. By default the events' own ``mutate``.
         home: the store to which the loaded aggregates belong.
         snapshotter: has replays begin with snapshots. Not used with a ``mutator_func``.
+        cache_size: how many aggregates to keep in memory; none by default, nor with a
+            ``mutator_func``.
     """
 
     def __init__(
@@ -49,11 +52,16 @@ class EventSourcedRepository:
         mutator_func: MutatorFunc | None = None,
         home: Store | None = None,
         snapshotter: Snapshotter | None = None,
+        cache_size: int | None = None,
     ) -> None:
         self._event_store = event_store
         self._mutator_func = mutator_func
         self._home = home
         self._snapshotter = snapshotter if mutator_func is None else None
+        check_cache_size(cache_size)
+        self._cache: AggregateCache | None = None
+        if cache_size is not None and mutator_func is None:
+            self._cache = AggregateCache(event_store, self._replayed, cache_size)
 
     def __getitem__(self, originator_id: UUID | str | int) -> Any:
         """Returns the aggregate with this id.
@@ -163,11 +171,7 @@ class EventSourcedRepository:
 
     def _history(self, originator_id: object, after: int) -> Iterator[tuple[DomainEvent, Any]]:
         manager, mapper = self._event_store.record_manager, self._event_store.mapper
-        replay = self._replay()
-        if after and self._snapshotter is not None:
-            replay = self._snapshotter.replayed(originator_id, after)
-        elif after:
-            replay.run(originator_id, after)
+        replay = self._replayed(originator_id, after) if after else self._replay()
         position = after - 1
         for item in manager.get_items(originator_id, Bounds(gt=position)):
             replay.apply_event(item)
@@ -182,11 +186,18 @@ class EventSourcedRepository:
             return Replay(manager, mapper)
         return Fold(manager, mapper, self._mutator_func)
 
-    def _find(self, originator_id: object, version: int | None) -> Any:
-        if self._snapshotter is None:
-            state = self._replay().run(originator_id, version)
+    def _replayed(self, originator_id: Any, version: int | None = None) -> Replay | Fold:
+        if self._snapshotter is not None:
+            return self._snapshotter.replayed(originator_id, version)
+        replay = self._replay()
+        replay.run(originator_id, version)
+        return replay
+
+    def _find(self, originator_id: Any, version: int | None) -> Any:
+        if version is None and self._cache is not None:
+            state = self._cache.load(originator_id)
         else:
-            state = self._snapshotter.replayed(originator_id, version).state
+            state = self._replayed(originator_id, version).state
         if state is None:
             raise RepositoryKeyError(originator_id)
         return self._at_home(state)

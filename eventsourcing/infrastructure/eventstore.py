@@ -19,6 +19,7 @@ from eventsourcing.exceptions import (
 )
 from eventsourcing.infrastructure.recordmanager import Bounds, RecordManager
 from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
+from eventsourcing.utils.ids import digest_of
 
 __all__ = ["EventStore"]
 
@@ -116,6 +117,14 @@ class EventStore:
     def get_most_recent_event(self, originator_id: UUID | str | int) -> DomainEvent | None:
         """Returns the last event of a stream, or None if there is none."""
         return next(self.get_domain_events(originator_id, limit=1, is_ascending=False), None)
+
+    def mark_of(self, item: tuple[Any, ...]) -> str:
+        """Returns what tells a stored event from any other that could be in its place: its event
+        id, or a digest of the item if that has none.
+        """
+        if self._event_id_at is not None:
+            return str(item[self._event_id_at])
+        return digest_of(item)
 
     def when_committed(
         self, callback: Callable[[], None], or_else: Callable[[], None] | None = None

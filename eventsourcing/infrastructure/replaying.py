@@ -26,7 +26,7 @@ from eventsourcing.infrastructure.recordmanager import EVERYTHING, Bounds, Recor
 from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
 from eventsourcing.utils.picking import attribute_picker
 
-__all__ = ["Fold", "MutatorFunc", "Replay"]
+__all__ = ["Fold", "Item", "MutatorFunc", "Replay"]
 
 Item = tuple[Any, ...]
 MutatorFunc = Callable[[Any, Any], Any]

@@ -7,10 +7,9 @@ the log, and the stream is replayed; and none is ever taken by who saves, but by
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from enum import Enum
-from hashlib import sha256
 from typing import Any, NamedTuple
 
 from eventsourcing.domain.model.domainentity import DomainEntity, entity_classes
@@ -36,7 +35,7 @@ from eventsourcing.infrastructure.recordmanager import Bounds
 from eventsourcing.infrastructure.replaying import Replay
 from eventsourcing.infrastructure.snapshotrecords import SnapshotRecord, SnapshotRecords
 from eventsourcing.utils.copying import SCALARS, independent_copy
-from eventsourcing.utils.ids import id_to_text
+from eventsourcing.utils.ids import digest_of
 from eventsourcing.utils.statecodec import dump_json, load_json
 from eventsourcing.utils.topic import get_topic
 from eventsourcing.utils.transcoding import decode_value, encode_value
@@ -46,7 +45,6 @@ __all__ = ["Snapshotter"]
 _log = logging.getLogger(__name__)
 
 IsDue = Callable[[type[Any], int], bool]
-Item = tuple[Any, ...]
 
 
 class Loaded(NamedTuple):
@@ -74,13 +72,12 @@ class Snapshotter:
     """
 
     def __init__(self, event_store: EventStore, records: SnapshotRecords, is_due: IsDue) -> None:
+        self._event_store = event_store
         self._manager = event_store.record_manager
         self._mapper = event_store.mapper
         self._records = records
         self._is_due = is_due
         self._told: set[type] = set()  # classes of which some aggregates get no snapshot
-        fields: tuple[str, ...] = self._manager.item_class._fields  # type: ignore[attr-defined]
-        self._event_id_at = fields.index("event_id") if "event_id" in fields else None
 
     def replayed(self, originator_id: Any, version: int | None = None) -> Replay:
         """Returns a replay of so many events, or of all. Takes a snapshot of all if it is due.
@@ -147,7 +144,11 @@ class Snapshotter:
             entity = self._restored(record)
             items = self._manager.get_items(record.originator_id, bounds)
             last = next(items, None)
-            if last is None or last[1] != position or self._id_of(last) != record.event_id:
+            if (
+                last is None
+                or last[1] != position
+                or self._event_store.mark_of(last) != record.event_id
+            ):
                 raise _Unfit("its last event is not in the stream")
             replay = Replay(self._manager, self._mapper)
             replay.resume(entity, last, items)
@@ -215,25 +216,20 @@ class Snapshotter:
             snapshot.originator_version,
             get_topic(cls),
             dump_json(encode_value(snapshot.state)),
-            self._id_of(last),
+            self._event_store.mark_of(last),
             fingerprint_of(cls),
         )
         with suppress(SequencedItemConflict):  # somebody else was quicker
             self._records.put(self._seal(record), loaded.unfit)
 
-    def _id_of(self, item: Item) -> str:
-        if self._event_id_at is not None:
-            return str(item[self._event_id_at])
-        return _digest_of(item)
-
     def _seal(self, plain: SnapshotRecord) -> SnapshotRecord:
         """Returns the record as it is stored: with its state protected as those of events are."""
         if (protection := self._mapper.protection) is not None:
             plain = plain._replace(state=protection.seal(plain.state, *_place(plain)))
-        return plain._replace(digest=_digest_of(plain[:-1]))
+        return plain._replace(digest=digest_of(plain[:-1]))
 
     def _open(self, record: SnapshotRecord) -> str:
-        if record.digest != _digest_of(record[:-1]):
+        if record.digest != digest_of(record[:-1]):
             raise _Unfit("it is damaged")
         protection = self._mapper.protection
         text: str = record.state
@@ -255,11 +251,6 @@ class _Stale(Exception):
 
 
 _PASSED_OVER = "the snapshot of version %s of %r is not used: %s"
-
-
-def _digest_of(fields: Sequence[object]) -> str:
-    texts = [id_to_text(fields[0]), *map(str, fields[1:])]
-    return sha256("\0".join(texts).encode(errors="surrogatepass")).hexdigest()[:32]
 
 
 def _check_shared(state: Any) -> None:

@@ -16,11 +16,13 @@ id                 form                                                   stored
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from hashlib import sha256
 from uuid import UUID
 
 from eventsourcing.exceptions import InvalidOriginatorID
 
-__all__ = ["check_id", "id_from_text", "id_to_text"]
+__all__ = ["check_id", "digest_of", "id_from_text", "id_to_text"]
 
 MAX_LENGTH = 255
 
@@ -78,3 +80,9 @@ def id_from_text(text: str) -> UUID | str | int:
         except ValueError as error:
             raise InvalidOriginatorID("a stored id begins with '#' but is no number") from error
     return text[1:] if text.startswith("'") else text
+
+
+def digest_of(fields: Sequence[object]) -> str:
+    """Returns 32 hexadecimal digits for an id and further values, all of which they depend on."""
+    texts = [id_to_text(fields[0]), *map(str, fields[1:])]
+    return sha256("\0".join(texts).encode(errors="surrogatepass")).hexdigest()[:32]

@@ -96,9 +96,15 @@ def name_class(cls: type, topic: str | None, aliases: Iterable[str]) -> None:
 
 
 class TopicRegistry(Generic[T]):
-    """The classes of one kind (``base`` and its subclasses), by topic."""
+    """The classes of one kind (``base`` and its subclasses), by topic.
+
+    Attributes:
+        changes: how many classes were added so far: what depends on all of them may have changed
+            when this has.
+    """
 
     def __init__(self, kind: str) -> None:
+        self.changes = 0
         self._kind = kind
         self._base: type[T] | None = None
         self._classes: dict[str, type[T]] = {}
@@ -125,6 +131,7 @@ class TopicRegistry(Generic[T]):
                     f" {taken.__module__}.{taken.__qualname__}"
                 )
         self._classes.update(dict.fromkeys(topics, cls))
+        self.changes += 1
 
     def resolve(self, topic: str, prefixes: Iterable[str] = ()) -> type[T]:
         """Returns the class that ``topic`` names.

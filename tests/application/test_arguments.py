@@ -117,3 +117,9 @@ def test_an_event_class_cannot_take_the_name_of_an_attribute(name: str) -> None:
 def test_attributes_of_events_do_not_begin_with_an_underscore() -> None:
     with pytest.raises(EventFieldError, match="_context"):
         DomainEvent(_context=1)
+
+
+@pytest.mark.parametrize("size", [0, -1, True, 1.0, "10"])
+def test_what_is_no_size_of_a_cache_is_refused(size: Any) -> None:
+    with pytest.raises(ProgrammingError, match="cache_size="):
+        SimpleApplication(record_manager=MemoryRecordManager(), cache_size=size)

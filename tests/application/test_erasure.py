@@ -203,6 +203,18 @@ def test_what_has_personal_data_gets_no_snapshots(caplog: pytest.LogCaptureFixtu
     assert CANARY not in caplog.text
 
 
+def test_what_has_personal_data_is_not_cached(caplog: pytest.LogCaptureFixture) -> None:
+    with SimpleApplication(
+        record_manager=MemoryRecordManager(), cipher_key=KEY, cache_size=5
+    ) as app:
+        customer = saved_customer(app, visits=1)
+        assert app.repository[customer.id].name == CANARY
+        app.forget(customer.id)
+        assert app.repository[customer.id].name == GONE
+    assert "Customer is not cached" in caplog.text
+    assert CANARY not in caplog.text
+
+
 def test_an_event_class_outside_of_its_aggregate_counts_too() -> None:
     found = [holds_personal_data(each) for each in (Plain, Customer, Account)]
 

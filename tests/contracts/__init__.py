@@ -7,6 +7,7 @@
 | ``payloads.PayloadContract``             | what the event store does to values                   |
 | ``application.ApplicationContract``      | ``SimpleApplication`` and its repository              |
 | ``timetravel.TimeTravelContract``        | the repository's view of the past                     |
+| ``caching.CachingContract``              | aggregates kept in memory                             |
 | ``sealing.SealingContract``              | what is encrypted and compressed                      |
 | ``snapshotting.SnapshottingContract``    | aggregates loaded by way of snapshots                 |
 | ``erasure.ErasureContract``              | personal data, and how it is forgotten                |
@@ -26,6 +27,7 @@ import pytest
 
 for module in (
     "application",
+    "caching",
     "erasure",
     "eventstore",
     "model",

@@ -26,6 +26,7 @@ __all__ = ["Snapshot", "fingerprint_of", "has_whole_state", "holds_personal_data
 _FORM = 1  # of what is kept of an aggregate
 _KEPT = ("_es_created_on", "_es_last_modified")
 _fingerprints: WeakKeyDictionary[type, str] = WeakKeyDictionary()
+_personal: WeakKeyDictionary[type, tuple[int, bool]] = WeakKeyDictionary()
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -80,11 +81,19 @@ def holds_personal_data(entity_class: type[DomainEntity]) -> bool:
     """Whether its events have fields that are marked as personal data: then what was made of them
     is not to be kept, since it could not be erased.
     """
+    now = event_classes.changes
+    then, holds = _personal.get(entity_class, (-1, False))
+    if then != now:
+        holds = any(schema_of(each).personal for each in _event_classes_of(entity_class))
+        _personal[entity_class] = (now, holds)
+    return holds
+
+
+def _event_classes_of(entity_class: type[DomainEntity]) -> set[type[DomainEvent]]:
     nested = [getattr(entity_class, name, None) for name in dir(entity_class)]
     classes = {each for each in nested if isinstance(each, type) and issubclass(each, DomainEvent)}
     topics = event_classes.topics_of((entity_class.Event,))
-    classes.update(map(event_classes.resolve, topics))
-    return any(schema_of(each).personal for each in classes)
+    return classes.union(map(event_classes.resolve, topics))
 
 
 def fingerprint_of(entity_class: type[DomainEntity]) -> str:
