@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property
+from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from uuid import UUID
@@ -22,7 +22,7 @@ from eventsourcing.infrastructure.caching import check_cache_size
 from eventsourcing.infrastructure.erasure import Erasure
 from eventsourcing.infrastructure.eventsourcedrepository import EventSourcedRepository
 from eventsourcing.infrastructure.eventstore import EventStore
-from eventsourcing.infrastructure.notificationlog import NotificationLog
+from eventsourcing.infrastructure.notificationlog import EventTypes, NotificationLog
 from eventsourcing.infrastructure.protection import Protection, protection_of
 from eventsourcing.infrastructure.recordmanager import RecordManager
 from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
@@ -30,6 +30,8 @@ from eventsourcing.infrastructure.snapshotting import Snapshotter
 from eventsourcing.utils.cipher import Keyring
 
 if TYPE_CHECKING:
+    from eventsourcing.application.subscription import Subscription
+    from eventsourcing.domain.model.domainentity import DomainEntity
     from eventsourcing.infrastructure.sqlalchemy.datastore import (
         CallersEngine,
         CallersSession,
@@ -136,6 +138,7 @@ class SimpleApplication:
             cache_size=cache_size,
         )
         self._is_closed = False
+        self._subscriptions: set[Subscription] = set()
         self._blocks = 0
 
     def save(self, *aggregates: AggregateRoot) -> None:
@@ -205,10 +208,60 @@ class SimpleApplication:
             raise ProgrammingError(f"{self.name} has no cipher_key, and so no personal data")
         self._erasure.forget(subject)
 
+    def subscribe(
+        self,
+        start: int = 1,
+        *,
+        event_types: EventTypes | None = None,
+        aggregate_class: type[DomainEntity] | None = None,
+        originator_id: UUID | str | int | None = None,
+        shortest_pause: float = 0.02,
+        longest_pause: float = 0.5,
+    ) -> Subscription:
+        """Reads the feed from a position on, and goes on with what comes (docs: how-to/feed).
+
+        Of what this application saves it hears at once; for what others save it looks now and
+        then.
+
+        Args:
+            start: the lowest position, inclusive.
+            event_types, aggregate_class, originator_id: as in :meth:`NotificationLog.select`.
+            shortest_pause: seconds between a reading that found something and the next.
+            longest_pause: seconds between two readings, after many that found nothing.
+
+        Returns:
+            An iterator over notifications, and a context manager. It ends when it is stopped, and
+            with the application.
+
+        Raises:
+            ProgrammingError: an argument cannot be used, or there is no feed.
+            InvalidOriginatorID: no stream can have such an id.
+            ApplicationClosedError: the application has been closed.
+        """
+        # Imported here, for those who do not subscribe.
+        from eventsourcing.application.subscription import Subscription
+        from eventsourcing.infrastructure.following import Following
+
+        self._check_open()
+        wanted: Any = {
+            "event_types": event_types,
+            "aggregate_class": aggregate_class,
+            "originator_id": originator_id,
+        }
+        following = Following(start, shortest_pause, longest_pause)
+        self.notification_log.select(start, **wanted)  # checks all that, and reads nothing yet
+        select = partial(self.notification_log.select, **wanted)
+        opened = Subscription(self.notification_log, select, following, self._closed_one)
+        self._subscriptions.add(opened)
+        self.event_store.add_listener(opened.tell)
+        return opened
+
     def close(self) -> None:
         """Closes the application and the connections it made. Again does nothing."""
         if not self._is_closed:
             self._is_closed = True
+            for subscription in tuple(self._subscriptions):
+                subscription.close()
             self.persistence_policy.close()
             self.event_store.close()
 
@@ -242,6 +295,10 @@ class SimpleApplication:
             )
         records = self.event_store.record_manager.snapshots(setup_table)
         return Snapshotter(self.event_store, records, policy.is_due)
+
+    def _closed_one(self, subscription: Subscription) -> None:
+        self.event_store.remove_listener(subscription.tell)
+        self._subscriptions.discard(subscription)
 
     def _check_open(self) -> None:
         if self._is_closed:

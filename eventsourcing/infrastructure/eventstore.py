@@ -44,6 +44,7 @@ class EventStore:
         self.mapper = mapper
         fields: tuple[str, ...] = mapper.item_class._fields  # type: ignore[attr-defined]
         self._event_id_at = fields.index("event_id") if "event_id" in fields else None
+        self._listeners: tuple[Callable[[], None], ...] = ()
 
     def store(self, events: DomainEvent | Iterable[DomainEvent]) -> None:
         """Stores all events in one transaction, or raises and stores none.
@@ -70,9 +71,22 @@ class EventStore:
         while items:
             try:
                 self._record(items)
-                return
+                break
             except (SequencedItemConflict, TransactionConflict) as error:
                 items = self._not_stored(items, error)
+        if self._listeners:
+            self.record_manager.when_committed(self._tell)
+
+    def add_listener(self, listener: Callable[[], None]) -> None:
+        """Has a function called after each save, once it is committed, in the saver's thread.
+
+        It must not wait, nor raise.
+        """
+        self._listeners = (*self._listeners, listener)
+
+    def remove_listener(self, listener: Callable[[], None]) -> None:
+        """Takes :meth:`add_listener` back. For one that is not there, does nothing."""
+        self._listeners = tuple(each for each in self._listeners if each != listener)
 
     def get_domain_events(
         self,
@@ -135,6 +149,10 @@ class EventStore:
     def close(self) -> None:
         """Closes the record manager."""
         self.record_manager.close()
+
+    def _tell(self) -> None:
+        for listener in self._listeners:
+            listener()
 
     def _record(self, items: Items) -> None:
         try:
