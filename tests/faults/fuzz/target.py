@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from dateutil import tz
@@ -17,6 +18,10 @@ _DATA = ("tzdata",)
 with suppress(ZoneInfoNotFoundError):
     ZoneInfo("Europe/Nowhere")
 tz.gettz("Europe/Nowhere")
+# Nor is what unpacks Zstandard, which the library imports when it first meets it.
+for module in ("compression.zstd", "backports.zstd"):
+    with suppress(ImportError):
+        import_module(module)
 
 
 class Wrong(Exception):
