@@ -113,3 +113,21 @@ class Feed(ABC):
         Raises:
             PersistenceError: as the tree in :mod:`eventsourcing.exceptions` says.
         """
+
+    @abstractmethod
+    def incomplete_sequences(self) -> Iterator[object]:
+        """Yields the ids of the sequences whose positions are not 0, 1, 2 and so on. One whose id
+        cannot be read is passed over.
+
+        Raises:
+            PersistenceError: as the tree in :mod:`eventsourcing.exceptions` says.
+        """
+
+    @abstractmethod
+    def disordered_items(self) -> Iterator[tuple[object, int]]:
+        """Yields the items that the feed has before the one that precedes them in their sequence:
+        the id of the sequence, and the position in it.
+
+        Raises:
+            PersistenceError: as the tree in :mod:`eventsourcing.exceptions` says.
+        """

@@ -24,7 +24,7 @@ from eventsourcing.infrastructure.recordmanager import (
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
 from eventsourcing.infrastructure.snapshotrecords import MemorySnapshotRecords
 from eventsourcing.infrastructure.subjectkeys import MemorySubjectKeys, SubjectKeys
-from eventsourcing.utils.ids import id_to_text
+from eventsourcing.utils.ids import id_from_text, id_to_text
 
 __all__ = ["MemoryRecordManager"]
 
@@ -123,6 +123,22 @@ class _MemoryFeed(Feed):
     def high_water_mark(self) -> HighWaterMark:
         """See :meth:`Feed.high_water_mark`."""
         return HighWaterMark(self._manager._count())
+
+    def incomplete_sequences(self) -> Iterator[object]:
+        """See :meth:`Feed.incomplete_sequences`."""
+        for key, items in list(self._manager._sequences.items()):
+            if sorted(items) != list(range(len(items))):
+                yield id_from_text(key)
+
+    def disordered_items(self) -> Iterator[tuple[object, int]]:
+        """See :meth:`Feed.disordered_items`."""
+        seen: set[tuple[str, int]] = set()
+        for item in list(self._manager._all):
+            key, position = id_to_text(item[0]), item[1]
+            before = (key, position - 1)
+            if before not in seen and before[1] in self._manager._sequences[key]:
+                yield item[0], position
+            seen.add((key, position))
 
 
 def _is_within(item: tuple[Any, ...], bounds: FeedBounds) -> bool:

@@ -11,7 +11,7 @@ from typing import TextIO
 from eventsourcing.application.projections.status import ProjectionMonitor, as_table
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.exceptions import EventSourcingError
-from eventsourcing.interface import keycommands, schemacommand
+from eventsourcing.interface import keycommands, schemacommand, verifycommands
 
 __all__ = ["main"]
 
@@ -26,7 +26,8 @@ def main(arguments: Sequence[str] | None = None, output: TextIO | None = None) -
         output: by default standard output.
 
     Returns:
-        The status to exit with: 0, or 1 if the command failed, and has said why.
+        The status to exit with: 0, or 1 if the command failed, and has said why. (``verify`` has
+        others.)
     """
     given = _parser().parse_args(arguments)
     screen = sys.stdout if output is None else output
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_projections)
     keycommands.add_commands(commands)
     schemacommand.add_commands(commands)
+    verifycommands.add_commands(commands)
     return parser
 
 

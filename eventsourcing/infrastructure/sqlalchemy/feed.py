@@ -81,6 +81,16 @@ class SQLAlchemyFeed(Feed):
         position = self._settle(1, seen, seen)
         return HighWaterMark(position, self._gaps.holders() if position < seen else ())
 
+    def incomplete_sequences(self) -> Iterator[object]:
+        """See :meth:`Feed.incomplete_sequences`."""
+        rows = self._datastore.fetch(self._statements.incomplete, ())
+        return (found[0] for found in self._statements.sequences(rows))
+
+    def disordered_items(self) -> Iterator[tuple[object, int]]:
+        """See :meth:`Feed.disordered_items`."""
+        rows = self._datastore.fetch(self._statements.disordered, ())
+        return ((found[0], int(found[1])) for found in self._statements.sequences(rows))
+
     def _seen(self) -> int:
         ((greatest,),) = self._datastore.fetch(self._statements.greatest.sql, ())
         return int(greatest or 0)

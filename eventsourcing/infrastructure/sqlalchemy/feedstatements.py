@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import cached_property
 from typing import Any, NamedTuple, TypeAlias
 
 from sqlalchemy import (
@@ -14,6 +16,8 @@ from sqlalchemy import (
     Table,
     bindparam,
     func,
+    literal,
+    or_,
     select,
 )
 
@@ -86,6 +90,35 @@ class FeedStatements:
             .limit(bindparam("limit", type_=Integer))
         )
 
+    @cached_property
+    def incomplete(self) -> str:
+        """Selects the sequences whose positions are not 0, 1, 2 and so on."""
+        sequence, position, topic = self._columns[:3]
+        lowest, highest = func.min(position), func.max(position)
+        is_wrong = or_(lowest != 0, highest != func.count() - 1)
+        statement = select(sequence).where(self._is_item(topic)).group_by(sequence)
+        return self._literal(statement.having(is_wrong))
+
+    @cached_property
+    def disordered(self) -> str:
+        """Selects sequence and position of the items that the feed has before their predecessor."""
+        before, after = self.table.alias("b"), self.table.alias("a")
+        sequence, position, topic = (column.name for column in self._columns[:3])
+        statement = select(after.c[sequence], after.c[position]).where(
+            after.c[sequence] == before.c[sequence],
+            after.c[position] == before.c[position] + 1,
+            after.c[self.column.name] < before.c[self.column.name],
+            self._is_item(after.c[topic]),
+        )
+        return self._literal(statement)
+
+    def sequences(self, rows: Sequence[Row]) -> Iterator[tuple[Any, ...]]:
+        """Yields rows that begin with the id of a sequence, but for those whose id is none."""
+        process = self._results[0]
+        for key, *rest in rows:
+            with suppress(InvalidOriginatorID):
+                yield (key if process is None else process(key), *rest)
+
     def read(self, bounds: FeedBounds, limit: int) -> tuple[str, tuple[Any, ...]]:
         """Returns the SQL and parameters that select at most ``limit`` items: see :meth:`items`."""
         topics = sorted(bounds.topics or ())
@@ -151,6 +184,13 @@ class FeedStatements:
             statement = statement.where(sequence == bound)
         order = self.column if is_ascending else self.column.desc()
         return statement.order_by(order).limit(bindparam("limit", type_=Integer))
+
+    def _literal(self, statement: Any) -> str:
+        compiled = statement.compile(dialect=self._dialect, compile_kwargs={"literal_binds": True})
+        return str(compiled)
+
+    def _is_item(self, topic: Any) -> Any:
+        return topic != literal(NO_TOPIC, topic.type)
 
     def _is_between(self) -> Any:
         return self.column.between(

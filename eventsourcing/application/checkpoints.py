@@ -1,0 +1,157 @@
+"""Checkpoints: a signed hash of all events up to a position of the feed.
+
+Who keeps the last one outside of the database can tell later that nothing before it was changed,
+added or removed. The hash is the root of a Merkle tree (:mod:`eventsourcing.utils.merkle`) over
+the events in the order of the feed. So a short proof shows that one event is among them, without
+showing any other: each entry has the event's random id, by which nobody can guess it from its hash.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode, b64encode
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from eventsourcing.exceptions import DataIntegrityError
+from eventsourcing.utils.ids import id_to_text
+from eventsourcing.utils.merkle import leaf_hash, root_of_proof
+from eventsourcing.utils.signing import PublicKey, SigningKey
+
+__all__ = ["Checkpoint", "Proof", "entry_of"]
+
+FORMAT = 1
+
+
+def entry_of(position: int, item: tuple[Any, ...]) -> bytes:
+    """Returns what of an event is hashed: its position in the feed, and all fields of its item.
+
+    Each as its text in UTF-8 behind its length (8 bytes, big-endian), and None as the length
+    2**64 - 1 alone.
+
+    Args:
+        item: with its state as it was before it was sealed, so that it may be sealed with
+            another key later.
+    """
+    parts = [str(position).encode()]
+    for value in (id_to_text(item[0]), *item[1:]):
+        parts.append(b"" if value is None else str(value).encode("utf-8", "surrogatepass"))
+    values = (position, *item)
+    return b"".join(
+        b"\xff" * 8 if value is None else len(part).to_bytes(8, "big") + part
+        for value, part in zip(values, parts, strict=True)
+    )
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What the store was at some time.
+
+    Attributes:
+        position: of the feed, inclusive, up to which events are counted.
+        size: how many there are.
+        root: of their Merkle tree, 32 bytes.
+        at: when the checkpoint was made (aware, UTC), by the clock of who signed.
+        key: who signed it.
+        signature: of all of this, 64 bytes.
+    """
+
+    position: int
+    size: int
+    root: bytes
+    at: datetime
+    key: PublicKey
+    signature: bytes
+
+    @classmethod
+    def signed(cls, position: int, size: int, root: bytes, key: SigningKey) -> Checkpoint:
+        """Returns a checkpoint of now."""
+        at = datetime.now(UTC)
+        message = _message(position, size, root, at, key.public)
+        return cls(position, size, root, at, key.public, key.sign(message))
+
+    @classmethod
+    def from_text(cls, text: str) -> Checkpoint:
+        """Returns the checkpoint that :attr:`text` gave. Its signature is not checked yet.
+
+        Raises:
+            DataIntegrityError: it is no such text.
+        """
+        try:
+            found = json.loads(text)
+            if found["format"] != FORMAT:
+                raise ValueError(f"format {found['format']!r}")
+            return cls(
+                position=int(found["position"]),
+                size=int(found["size"]),
+                root=bytes.fromhex(found["root"]),
+                at=datetime.fromisoformat(found["at"]),
+                key=PublicKey.from_text(found["key"]),
+                signature=b64decode(found["signature"], validate=True),
+            )
+        except Exception as error:
+            raise DataIntegrityError(f"this is not a checkpoint: {error!r}") from error
+
+    @property
+    def text(self) -> str:
+        """The checkpoint as one line of JSON."""
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "position": self.position,
+                "size": self.size,
+                "root": self.root.hex(),
+                "at": self.at.isoformat(),
+                "key": self.key.text,
+                "signature": b64encode(self.signature).decode(),
+            }
+        )
+
+    def check(self, key: PublicKey) -> None:
+        """Checks that this was signed with the secret that belongs to ``key``.
+
+        Raises:
+            DataIntegrityError: it was not, or was changed.
+        """
+        message = _message(self.position, self.size, self.root, self.at, key)
+        if self.key != key or not key.has_signed(message, self.signature):
+            raise DataIntegrityError(
+                f"the checkpoint of position {self.position} was not signed with {key.text}, or has"
+                " been changed"
+            )
+
+
+@dataclass(frozen=True)
+class Proof:
+    """Shows that an event is among those of a checkpoint, and shows no other.
+
+    Attributes:
+        index: how many events are before it in the feed.
+        entry: what was hashed, see :func:`entry_of`.
+        hashes: that lead from the entry to the root, 32 bytes each.
+    """
+
+    index: int
+    entry: bytes
+    hashes: tuple[bytes, ...]
+
+    def check(self, checkpoint: Checkpoint) -> None:
+        """Checks that the event is among those of the checkpoint, whose signature is another
+        matter: see :meth:`Checkpoint.check`.
+
+        Raises:
+            DataIntegrityError: it is not, or the proof was changed.
+        """
+        leaf = leaf_hash(self.entry)
+        root = root_of_proof(leaf, self.index, checkpoint.size, self.hashes)
+        if root != checkpoint.root:
+            raise DataIntegrityError(
+                f"this does not prove that an event is among the {checkpoint.size} of the"
+                f" checkpoint of position {checkpoint.position}"
+            )
+
+
+def _message(position: int, size: int, root: bytes, at: datetime, key: PublicKey) -> bytes:
+    parts = ("eventsourcing checkpoint", FORMAT, position, size, root.hex(), at.isoformat())
+    return "\n".join(map(str, (*parts, key.text))).encode()
