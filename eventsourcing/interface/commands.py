@@ -11,7 +11,7 @@ from typing import TextIO
 from eventsourcing.application.projections.status import ProjectionMonitor, as_table
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.exceptions import EventSourcingError
-from eventsourcing.interface import keycommands, schemacommand, verifycommands
+from eventsourcing.interface import feedcommand, keycommands, schemacommand, verifycommands
 
 __all__ = ["main"]
 
@@ -52,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--interval", type=float, default=2.0, help="in seconds; by default 2")
     command.add_argument("--times", type=int, help="to look; by default until you press Ctrl-C")
     command.set_defaults(run=_projections)
+    feedcommand.add_commands(commands)
     keycommands.add_commands(commands)
     schemacommand.add_commands(commands)
     verifycommands.add_commands(commands)
