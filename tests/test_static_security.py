@@ -30,6 +30,7 @@ PIECES = {
         "first": "a number",
         "last": "a number",
     },
+    "postgresqlnotify": {"self._channel": "an identifier or a hash, which channel_of sees to"},
     "projectionviews": {"quoted": "quoted by the dialect"},
     "silence": {"ceil(seconds)": "a number", "ceil(seconds * 1000)": "a number"},
     "sqlite": {

@@ -221,7 +221,7 @@ class SimpleApplication:
         """Reads the feed from a position on, and goes on with what comes (docs: how-to/feed).
 
         Of what this application saves it hears at once; for what others save it looks now and
-        then.
+        then, unless the settings say ``notify=True``.
 
         Args:
             start: the lowest position, inclusive.
@@ -251,7 +251,14 @@ class SimpleApplication:
         following = Following(start, shortest_pause, longest_pause)
         self.notification_log.select(start, **wanted)  # checks all that, and reads nothing yet
         select = partial(self.notification_log.select, **wanted)
-        opened = Subscription(self.notification_log, select, following, self._closed_one)
+        announcements = self.event_store.record_manager.announcements
+        opened = Subscription(
+            self.notification_log,
+            select,
+            following,
+            self._closed_one,
+            None if announcements is None else announcements.listen(),
+        )
         self._subscriptions.add(opened)
         self.event_store.add_listener(opened.tell)
         return opened

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from eventsourcing.exceptions import ApplicationClosedError, PersistenceError
+from eventsourcing.infrastructure.announcements import Listener
 from eventsourcing.infrastructure.following import Following, Pause
 from eventsourcing.infrastructure.notificationlog import Notification, NotificationLog
 from eventsourcing.infrastructure.wakeups import Wakeup, wait_for_any
@@ -30,6 +31,7 @@ class Subscription:
         select: reads what is wanted, as the log's ``select`` does.
         following: says what to read next, and when.
         on_close: is called with the subscription once it is closed.
+        listener: hears of what others save; None if nobody tells. It is closed with this.
     """
 
     def __init__(
@@ -38,11 +40,13 @@ class Subscription:
         select: Callable[..., Iterator[Notification]],
         following: Following,
         on_close: Callable[[Subscription], None],
+        listener: Listener | None = None,
     ) -> None:
         self._log = log
         self._select = select
         self._following = following
         self._on_close = on_close
+        self._listener = listener
         self._batch: Iterator[Notification] | None = None
         self._safe = 0
         self._news, self._stop = Wakeup(), Wakeup()
@@ -130,6 +134,8 @@ class Subscription:
     def _step(self) -> Notification | None:
         if self._batch is None:
             self._news.clear()  # before it looks: what comes later rings again
+            if self._listener is not None:
+                self._listener.clear()
             self._safe = self._log.safe_position()
             first = self._following.next_position
             self._batch = self._select(first, stop=self._safe) if first <= self._safe else iter(())
@@ -142,12 +148,20 @@ class Subscription:
         return None
 
     def _wait(self, pause: Pause) -> None:
-        sources = (self._stop, self._news) if pause.ends_with_news else (self._stop,)
-        if wait_for_any(pause.seconds, *sources) and not self._is_stopped:
+        seconds = pause.seconds
+        sources: list[Any] = [self._stop]
+        if pause.ends_with_news:
+            sources.append(self._news)
+            if self._listener is not None:
+                seconds = min(seconds, self._listener.patience)
+                sources += self._listener.sources
+        if wait_for_any(seconds, *sources) and not self._is_stopped:
             self._following.heard_news()
 
     def _release(self) -> None:
         self._batch = None
         self._on_close(self)
+        if self._listener is not None:
+            self._listener.close()
         self._news.close()
         self._stop.close()

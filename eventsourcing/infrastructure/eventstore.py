@@ -45,6 +45,8 @@ class EventStore:
         fields: tuple[str, ...] = mapper.item_class._fields  # type: ignore[attr-defined]
         self._event_id_at = fields.index("event_id") if "event_id" in fields else None
         self._listeners: tuple[Callable[[], None], ...] = ()
+        if record_manager.announcements is not None:
+            self.add_listener(record_manager.announcements.announce)
 
     def store(self, events: DomainEvent | Iterable[DomainEvent]) -> None:
         """Stores all events in one transaction, or raises and stores none.

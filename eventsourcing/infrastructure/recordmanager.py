@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from eventsourcing.exceptions import ProgrammingError
 
 if TYPE_CHECKING:
+    from eventsourcing.infrastructure.announcements import Announcements
     from eventsourcing.infrastructure.feed import Feed
     from eventsourcing.infrastructure.snapshotrecords import SnapshotRecords
     from eventsourcing.infrastructure.subjectkeys import SubjectKeys
@@ -58,6 +59,8 @@ class RecordManager(ABC):
 
     item_class: type[tuple[Any, ...]]
     """A named tuple class, see :mod:`eventsourcing.infrastructure.sequenceditem`."""
+    announcements: Announcements | None = None
+    """What tells other processes of saves, and hears of theirs; None where nobody asked."""
 
     can_repeat: bool = True
     """Whether a write whose outcome is unknown may be tried again. Not so in a transaction of

@@ -189,6 +189,14 @@ class OwnEngine:
         with self.reading() as connection, self._transaction(connection):
             yield connection
 
+    def dedicated(self) -> Any:
+        """Returns a new connection of the driver. The pool forgets it, and the caller closes it."""
+        with self._connecting.lock:
+            lent = self.engine.raw_connection()
+        connection = lent.driver_connection
+        lent.detach()
+        return connection
+
     def when_committed(
         self, callback: Callable[[], None], or_else: Callable[[], None] | None = None
     ) -> None:

@@ -29,6 +29,7 @@ from eventsourcing.infrastructure.sqlalchemy.drivers import driver_for
 from eventsourcing.infrastructure.sqlalchemy.engines import check_sync, make_engine
 from eventsourcing.infrastructure.sqlalchemy.errors import Translator
 from eventsourcing.infrastructure.sqlalchemy.givenengine import GivenEngine
+from eventsourcing.infrastructure.sqlalchemy.postgresql import PostgreSQLDriver
 from eventsourcing.infrastructure.sqlalchemy.statements import Write
 from eventsourcing.infrastructure.sqlalchemy.tables import check_unique_key
 
@@ -65,6 +66,8 @@ class SQLAlchemySettings:
             that was acknowledged; WAL with NORMAL may lose the last saves in a power cut.
         group_commit: whether savers in several threads share transactions where they would
             queue; by default where that was measured to help, see docs: explanation/group-commit.
+        notify: whether to tell other processes of saves, and to hear of theirs, by NOTIFY and
+            LISTEN: PostgreSQL with psycopg 3 alone, see docs: how-to/feed.
 
     Raises:
         ProgrammingError: the URI cannot be used, or a number is negative.
@@ -79,6 +82,7 @@ class SQLAlchemySettings:
     sqlite_journal_mode: Literal["WAL", "DELETE", "TRUNCATE", "PERSIST"] = "WAL"
     sqlite_synchronous: Literal["EXTRA", "FULL", "NORMAL", "OFF"] = "FULL"
     group_commit: bool | None = None
+    notify: bool = False
     url: URL = field(init=False)
 
     def __post_init__(self) -> None:
@@ -96,6 +100,8 @@ class SQLAlchemySettings:
             raise ProgrammingError(f"sqlite_synchronous cannot be {self.sqlite_synchronous!r}")
         if not isinstance(self.group_commit, bool | None):
             raise ProgrammingError("group_commit must be a bool, or None")
+        if self.notify and self.url.drivername != PostgreSQLDriver.name:
+            raise ProgrammingError("notify=True takes PostgreSQL, with psycopg 3: leave it out")
 
 
 def _complete_url(uri: str | URL) -> URL:
@@ -150,6 +156,7 @@ class SQLAlchemyDatastore:
         self._connections: Connections
         self.driver: Driver
         self._group_commit: bool | None = group_commit
+        self.notifies = False
         if session is not None:
             from eventsourcing.infrastructure.sqlalchemy.callers import (
                 CallersTransaction,
@@ -167,7 +174,7 @@ class SQLAlchemyDatastore:
     def _connect(self, settings: SQLAlchemySettings | None, engine: Engine | None) -> Connections:
         if engine is None:
             settings = settings or SQLAlchemySettings()
-            self._group_commit = settings.group_commit
+            self._group_commit, self.notifies = settings.group_commit, settings.notify
             self.driver = driver_for(settings.url.get_backend_name())
             kind, used = OwnEngine, make_engine(settings, self.driver)
         elif isinstance(engine, Engine):
@@ -329,6 +336,13 @@ class SQLAlchemyDatastore:
             except Exception as error:
                 if is_last or self._translate.class_of(error) not in _RACES:
                     self._translate.raise_for(error)
+
+    def dedicated(self) -> Any:
+        """Returns a new connection of the driver, which is the caller's to close."""
+        self._check_open()
+        if not isinstance(self._connections, OwnEngine):
+            raise ProgrammingError("a caller's transaction has one connection")
+        return self._connections.dedicated()
 
     def drop_table(self, table: Table) -> None:
         """Drops the table, with all that is in it, if it exists."""

@@ -74,9 +74,13 @@ def construct_record_manager(
     """
     try:
         manager = SQLAlchemyRecordManager(datastore, record_class, item_class)
+    except BaseException:
+        datastore.close()
+        raise
+    try:
         if setup_table:
             manager.setup_table()
     except BaseException:
-        datastore.close()
+        manager.close()
         raise
     return manager

@@ -73,6 +73,13 @@ class SQLAlchemyRecordManager(RecordManager):
         if datastore.commits_groups:
             driver = datastore.driver
             self._groups = GroupCommit(self._write, driver.lanes, driver.shares_lock_timeouts)
+        if datastore.notifies:
+            # Imported here: few ask for it.
+            from eventsourcing.infrastructure.sqlalchemy.postgresqlnotify import (
+                PostgreSQLAnnouncements,
+            )
+
+            self.announcements = PostgreSQLAnnouncements(datastore, self.table.name)
 
     def setup_table(self) -> None:
         """Creates the table if it does not exist.
@@ -175,7 +182,9 @@ class SQLAlchemyRecordManager(RecordManager):
         self.datastore.when_committed(callback, or_else)
 
     def close(self) -> None:
-        """Closes the datastore."""
+        """Closes the datastore. What is left to be told to other processes is told before."""
+        if self.announcements is not None:
+            self.announcements.close()
         self.datastore.close()
 
     def _is_fenced(self, conflict: SequencedItemConflict) -> bool:
