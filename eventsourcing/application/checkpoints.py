@@ -15,6 +15,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from eventsourcing.exceptions import DataIntegrityError
+from eventsourcing.infrastructure.sequenceditem import ChainedEvent
+from eventsourcing.utils.cipher import framed
 from eventsourcing.utils.ids import id_to_text
 from eventsourcing.utils.merkle import leaf_hash, root_of_proof
 from eventsourcing.utils.signing import PublicKey, SigningKey
@@ -27,21 +29,16 @@ FORMAT = 1
 def entry_of(position: int, item: tuple[Any, ...]) -> bytes:
     """Returns what of an event is hashed: its position in the feed, and all fields of its item.
 
-    Each as its text in UTF-8 behind its length (8 bytes, big-endian), and None as the length
-    2**64 - 1 alone.
+    Each as its text, as :func:`eventsourcing.utils.cipher.framed` has it. The hash of a chain is
+    left out, which follows from the others: a table may get that column later.
 
     Args:
         item: with its state as it was before it was sealed, so that it may be sealed with
             another key later.
     """
-    parts = [str(position).encode()]
-    for value in (id_to_text(item[0]), *item[1:]):
-        parts.append(b"" if value is None else str(value).encode("utf-8", "surrogatepass"))
-    values = (position, *item)
-    return b"".join(
-        b"\xff" * 8 if value is None else len(part).to_bytes(8, "big") + part
-        for value, part in zip(values, parts, strict=True)
-    )
+    fields = item[1:7] if isinstance(item, ChainedEvent) else item[1:]
+    texts = (None if value is None else str(value) for value in fields)
+    return framed(str(position), id_to_text(item[0]), *texts)
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from eventsourcing.infrastructure.eventstore import EventStore
 from eventsourcing.infrastructure.notificationlog import EventTypes, NotificationLog
 from eventsourcing.infrastructure.protection import Protection, protection_of
 from eventsourcing.infrastructure.recordmanager import RecordManager
+from eventsourcing.infrastructure.sequenceditem import ChainedEvent, StoredEvent
 from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
 from eventsourcing.infrastructure.snapshotting import Snapshotter
 from eventsourcing.utils.cipher import Keyring
@@ -79,6 +80,8 @@ class SimpleApplication:
             default, and there is no table for them.
         cache_size: how many aggregates to keep in memory, those that were loaded last; none by
             default.
+        chained: whether each event gets a hash of itself and of the one before it, by which a
+            change of the stored stream is found when it is read (docs: how-to/integrity).
 
     Raises:
         ProgrammingError: the arguments cannot be used.
@@ -106,6 +109,7 @@ class SimpleApplication:
         protection: Protection | None = None,
         snapshotting_policy: SnapshottingPolicy | None = None,
         cache_size: int | None = None,
+        chained: bool = False,
     ) -> None:
         store_id = table_name if schema is None else f"{schema}.{table_name}"
         protection = protection_of(protection, cipher_key, store_id)
@@ -116,7 +120,10 @@ class SimpleApplication:
             raise ProgrammingError("a record_manager has its table already")
         check_cache_size(cache_size)
         self.name = name or f"{type(self).__qualname__} at {id(self):#x}"
-        manager = record_manager or _sql_record_manager(places, table_name, schema, setup_table)
+        if chained and record_manager is not None and record_manager.item_class is not ChainedEvent:
+            raise ProgrammingError("chained= takes a record_manager of ChainedEvent items")
+        table = (table_name, schema, chained)
+        manager = record_manager or _sql_record_manager(places, table, setup_table)
         try:
             self._erasure = _erasure(manager, protection, setup_table)
             mapper = self.mapper_class(
@@ -338,8 +345,7 @@ def _erasure(
 
 def _sql_record_manager(
     places: tuple[str | None, Any, Any, SQLAlchemySettings | None],
-    table_name: str,
-    schema: str | None,
+    table_options: tuple[str, str | None, bool],
     setup_table: bool,
 ) -> RecordManager:
     # Imported here: an application on another record manager needs no SQLAlchemy.
@@ -351,8 +357,10 @@ def _sql_record_manager(
     from eventsourcing.infrastructure.sqlalchemy.tables import stored_events_table
 
     uri, session, engine, settings = places
-    table = stored_events_table(table_name, schema)
+    name, schema, chained = table_options
+    table = stored_events_table(name, schema, chained=chained)
+    item_class = ChainedEvent if chained else StoredEvent
     if session is None and engine is None and settings is None:
         settings = SQLAlchemySettings(uri=uri)
     datastore = SQLAlchemyDatastore(settings, engine=engine, session=session)
-    return construct_record_manager(datastore, table, setup_table=setup_table)
+    return construct_record_manager(datastore, table, item_class, setup_table)

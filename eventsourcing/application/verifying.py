@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -18,6 +19,7 @@ from eventsourcing.exceptions import (
 )
 from eventsourcing.infrastructure.feed import Feed, FeedBounds
 from eventsourcing.infrastructure.recordmanager import EVERYTHING
+from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
 from eventsourcing.utils.merkle import MerkleProver, MerkleTree, leaf_hash
 from eventsourcing.utils.signing import PublicKey, SigningKey
 
@@ -35,7 +37,8 @@ class Finding:
 
     Attributes:
         kind: ``missing`` (an event of a stream), ``disordered`` (the feed has it before the one
-            that precedes it), ``unreadable`` (a row), ``changed`` (what a checkpoint covers).
+            that precedes it), ``unreadable`` (a row), ``broken chain`` (an event has another hash
+            than is stored, see docs: how-to/integrity), ``changed`` (what a checkpoint covers).
         message: in words, without payloads.
         originator_id, originator_version: the stream, and the position in it, if it has one.
         position: in the feed, if it has one.
@@ -81,7 +84,8 @@ def verify(
     on_progress: Callable[[Report], Any] | None = None,
 ) -> Report:
     """Reads all events, and checks that each can be read, that streams have no gaps, that the feed
-    has each stream in order, and that what checkpoints cover is unchanged.
+    has each stream in order, that chains are whole if the application has them, and that what
+    checkpoints cover is unchanged.
 
     In memory that does not grow with the store. Others may go on saving; what they save meanwhile
     is looked at in part.
@@ -100,10 +104,10 @@ def verify(
     waiting = _checked(checkpoints, key)
     feed = application.event_store.record_manager.feed()
     report, tree = Report(position=feed.high_water_mark().position), MerkleTree()
-    for position, leaf, finding in _leaves(application, feed, report.position):
+    for position, leaf, findings in _leaves(application, feed, report.position):
         while waiting and waiting[0].position < position:
             _compare(report, waiting.pop(0), tree)
-        if finding is not None:
+        for finding in findings:
             report.add(finding)
         tree.append(leaf)
         report.events = tree.size
@@ -176,36 +180,52 @@ def _checked(checkpoints: Sequence[Checkpoint], key: PublicKey | None) -> list[C
 
 
 def _entries(application: SimpleApplication, feed: Feed, end: int) -> Iterator[tuple[int, bytes]]:
-    opened = application.event_store.mapper.opened
+    unsealed = application.event_store.mapper.unsealed
     for position, item in feed.get_items(FeedBounds(last=end)):
-        (plain,) = opened((item,))
+        (plain,) = unsealed((item,))
         yield position, entry_of(position, plain)
 
 
 def _leaves(
     application: SimpleApplication, feed: Feed, end: int
-) -> Iterator[tuple[int, bytes, Finding | None]]:
-    """Yields the position of each row, its hash, and what is wrong with it."""
-    mapper = application.event_store.mapper
+) -> Iterator[tuple[int, bytes, Iterable[Finding]]]:
+    """Yields the position of each row, its hash, and what is wrong with it; with the first row of
+    a stream also what is wrong with the stream's chain.
+    """
     last = 0
     while last < end:
         try:
             for position, item in feed.get_items(FeedBounds(first=last + 1, last=end)):
                 last = position
-                leaf, finding = _UNREADABLE, None
-                try:
-                    (plain,) = mapper.opened((item,))
-                    leaf = leaf_hash(entry_of(position, plain))
-                    mapper.event_from_opened(plain)
-                except (DataIntegrityError, TopicResolutionError) as error:
-                    finding = _unreadable(error, position)
-                yield position, leaf, finding
+                leaf, finding = _leaf(application.event_store.mapper, position, item)
+                breaks = _breaks(application, item[0]) if item[1] == 0 else ()
+                yield position, leaf, chain(() if finding is None else (finding,), breaks)
             return
         except DataIntegrityError as error:  # the id of the row's stream is none
             if error.position is None:
                 raise
             last = error.position
-            yield last, _UNREADABLE, _unreadable(error, last)
+            yield last, _UNREADABLE, (_unreadable(error, last),)
+
+
+def _leaf(
+    mapper: SequencedItemMapper, position: int, item: tuple[Any, ...]
+) -> tuple[bytes, Finding | None]:
+    leaf = _UNREADABLE
+    try:
+        (plain,) = mapper.unsealed((item,))
+        leaf = leaf_hash(entry_of(position, plain))
+        mapper.event_from_item(item)
+    except (DataIntegrityError, TopicResolutionError) as error:
+        return leaf, _unreadable(error, position)
+    return leaf, None
+
+
+def _breaks(application: SimpleApplication, stream: Any) -> Iterator[Finding]:
+    hashes = application.event_store.chain
+    if hashes is not None:
+        for item, what in hashes.breaks(stream):
+            yield Finding("broken chain", what, stream, item[1])
 
 
 def _unreadable(error: EventSourcingError, position: int) -> Finding:
@@ -242,6 +262,8 @@ def _gaps(application: SimpleApplication, feed: Feed) -> Iterator[Finding]:
             for item in manager.get_items(stream, EVERYTHING):
                 if item[1] != expected:
                     yield _gap(stream, expected, item[1] - 1)
+                    if expected == 0:
+                        yield from _breaks(application, stream)
                 expected = item[1] + 1
 
 

@@ -72,7 +72,7 @@ class AggregateCache:
         store = self._event_store
         mine = deepcopy(entry.state)
         position = mine.version - 1
-        items = store.record_manager.get_items(mine.id, Bounds(gte=position))
+        items = store.reader.get_items(mine.id, Bounds(gte=position))
         first = next(items, None)
         if first is None or first[1] != position or store.mark_of(first) != entry.mark:
             return None  # as after a rollback, or where a backup was restored
@@ -84,7 +84,7 @@ class AggregateCache:
                 newest[0] = item
                 yield item
 
-        replay = Replay(store.record_manager, store.mapper)
+        replay = Replay(store.reader, store.mapper)
         replay.resume(mine, first, newer())
         if newest[0] is first:
             self._put(key, entry)
@@ -103,7 +103,7 @@ class AggregateCache:
             return
         if newest is None:
             last = Bounds(gte=copy.version - 1, lte=copy.version - 1)
-            newest = next(self._event_store.record_manager.get_items(copy.id, last), None)
+            newest = next(self._event_store.reader.get_items(copy.id, last), None)
         if newest is not None:
             self._put(key, Entry(copy, self._event_store.mark_of(newest)))
 

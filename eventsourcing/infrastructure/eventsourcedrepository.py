@@ -170,10 +170,10 @@ class EventSourcedRepository:
         return self._history(originator_id, after)
 
     def _history(self, originator_id: object, after: int) -> Iterator[tuple[DomainEvent, Any]]:
-        manager, mapper = self._event_store.record_manager, self._event_store.mapper
+        reader, mapper = self._event_store.reader, self._event_store.mapper
         replay = self._replayed(originator_id, after) if after else self._replay()
         position = after - 1
-        for item in manager.get_items(originator_id, Bounds(gt=position)):
+        for item in reader.get_items(originator_id, Bounds(gt=position)):
             replay.apply_event(item)
             position = item[1]
             yield mapper.event_from_item(item), self._at_home(deepcopy(replay.state))
@@ -181,10 +181,10 @@ class EventSourcedRepository:
             raise RepositoryKeyError(originator_id)
 
     def _replay(self) -> Replay | Fold:
-        manager, mapper = self._event_store.record_manager, self._event_store.mapper
+        reader, mapper = self._event_store.reader, self._event_store.mapper
         if self._mutator_func is None:
-            return Replay(manager, mapper)
-        return Fold(manager, mapper, self._mutator_func)
+            return Replay(reader, mapper)
+        return Fold(reader, mapper, self._mutator_func)
 
     def _replayed(self, originator_id: Any, version: int | None = None) -> Replay | Fold:
         if self._snapshotter is not None:
@@ -212,7 +212,7 @@ class EventSourcedRepository:
         moment = moment_from(at)
         newest = -1
         backwards = Bounds(is_ascending=False)
-        for item in self._event_store.record_manager.get_items(originator_id, backwards):
+        for item in self._event_store.reader.get_items(originator_id, backwards):
             event = self._event_store.mapper.event_from_item(item)
             happened = getattr(event, "timestamp", None)
             if not isinstance(happened, datetime) or happened.tzinfo is None:

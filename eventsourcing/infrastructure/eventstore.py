@@ -17,7 +17,9 @@ from eventsourcing.exceptions import (
     SequencedItemConflict,
     TransactionConflict,
 )
-from eventsourcing.infrastructure.recordmanager import Bounds, RecordManager
+from eventsourcing.infrastructure.chaining import Chain, PredecessorMissing
+from eventsourcing.infrastructure.recordmanager import Bounds, ItemReader, RecordManager
+from eventsourcing.infrastructure.sequenceditem import ChainedEvent
 from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
 from eventsourcing.utils.ids import digest_of
 
@@ -32,6 +34,10 @@ class EventStore:
     """Stores and reads domain events through a record manager and a mapper.
 
     May be used from several threads at once.
+
+    Attributes:
+        reader: reads streams; through their chains, if there are any.
+        chain: of the streams; None if their items are no :class:`ChainedEvent`.
     """
 
     def __init__(self, record_manager: RecordManager, mapper: SequencedItemMapper) -> None:
@@ -44,6 +50,9 @@ class EventStore:
         self.mapper = mapper
         fields: tuple[str, ...] = mapper.item_class._fields  # type: ignore[attr-defined]
         self._event_id_at = fields.index("event_id") if "event_id" in fields else None
+        is_chained = mapper.item_class is ChainedEvent
+        self.chain = Chain(record_manager, mapper) if is_chained else None
+        self.reader: ItemReader = self.chain or record_manager
         self._listeners: tuple[Callable[[], None], ...] = ()
         if record_manager.announcements is not None:
             self.add_listener(record_manager.announcements.announce)
@@ -72,7 +81,7 @@ class EventStore:
             _check_positions(items)
         while items:
             try:
-                self._record(items)
+                self._record(items if self.chain is None else self._linked(self.chain, items))
                 break
             except (SequencedItemConflict, TransactionConflict) as error:
                 items = self._not_stored(items, error)
@@ -128,7 +137,7 @@ class EventStore:
                 f"is_ascending must be a bool, not {type(is_ascending).__name__}"
             )
         bounds = Bounds(gt, gte, lt, lte, limit, is_ascending)
-        return self.mapper.events_from_items(self.record_manager.get_items(originator_id, bounds))
+        return self.mapper.events_from_items(self.reader.get_items(originator_id, bounds))
 
     def get_most_recent_event(self, originator_id: UUID | str | int) -> DomainEvent | None:
         """Returns the last event of a stream, or None if there is none."""
@@ -155,6 +164,14 @@ class EventStore:
     def _tell(self) -> None:
         for listener in self._listeners:
             listener()
+
+    def _linked(self, chain: Chain, items: Items) -> Items:
+        try:
+            return chain.linked(items)
+        except PredecessorMissing as missing:
+            # A hash without it would be another than who reads the whole stream expects.
+            actual = self._version_of(missing.item[0])
+            raise _concurrency_error(missing.item, actual) from None
 
     def _record(self, items: Items) -> None:
         try:
@@ -264,7 +281,7 @@ def _check_positions(items: Items) -> None:
 
 
 def _concurrency_error(
-    refused: tuple[Any, ...], actual: int | None, error: PersistenceError
+    refused: tuple[Any, ...], actual: int | None, error: PersistenceError | None = None
 ) -> ConcurrencyError:
     message = f"stream {refused[0]!r} was expected at version {refused[1]}"
     if actual is not None:

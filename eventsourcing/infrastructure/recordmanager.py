@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from eventsourcing.exceptions import ProgrammingError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from eventsourcing.infrastructure.snapshotrecords import SnapshotRecords
     from eventsourcing.infrastructure.subjectkeys import SubjectKeys
 
-__all__ = ["EVERYTHING", "MAX_POSITION", "Bounds", "RecordManager"]
+__all__ = ["EVERYTHING", "MAX_POSITION", "Bounds", "ItemReader", "RecordManager"]
 
 MIN_POSITION, MAX_POSITION = -(2**63), 2**63 - 1
 """What fits the column of every database."""
@@ -49,6 +49,25 @@ class Bounds(NamedTuple):
 
 
 EVERYTHING = Bounds()
+
+
+class ItemReader(Protocol):
+    """What reads the items of sequences, as a :class:`RecordManager` does."""
+
+    def get_items(
+        self, sequence_id: object, bounds: Bounds = EVERYTHING
+    ) -> Iterator[tuple[Any, ...]]:
+        """See :meth:`RecordManager.get_items`."""
+        ...
+
+    def get_states(
+        self,
+        sequence_id: object,
+        bounds: Bounds = EVERYTHING,
+        are_enough: Callable[[], bool] = lambda: True,
+    ) -> Iterator[tuple[Any, ...]]:
+        """See :meth:`RecordManager.get_states`."""
+        ...
 
 
 class RecordManager(ABC):

@@ -22,7 +22,7 @@ from eventsourcing.exceptions import (
     TopicResolutionError,
     VersionNotFound,
 )
-from eventsourcing.infrastructure.recordmanager import EVERYTHING, Bounds, RecordManager
+from eventsourcing.infrastructure.recordmanager import EVERYTHING, Bounds, ItemReader
 from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
 from eventsourcing.utils.picking import attribute_picker
 
@@ -53,9 +53,9 @@ class Replay:
         state: the aggregate as far as it was replayed; None before that, or once discarded.
     """
 
-    def __init__(self, manager: RecordManager, mapper: SequencedItemMapper) -> None:
+    def __init__(self, reader: ItemReader, mapper: SequencedItemMapper) -> None:
         self.state: Any = None
-        self._manager = manager
+        self._reader = reader
         self._mapper = mapper
         made_by = type(mapper).events_from_items
         self._maps_plainly = made_by is SequencedItemMapper.events_from_items
@@ -82,7 +82,7 @@ class Replay:
             PersistenceError: it could not be read.
         """
         until = Bounds(lt=version)
-        items = self._manager.get_states(originator_id, until, self._needs_no_objects)
+        items = self._reader.get_states(originator_id, until, self._needs_no_objects)
         self._apply_all(originator_id, items, until)
         if not self._last:
             raise RepositoryKeyError(originator_id)
@@ -115,7 +115,7 @@ class Replay:
         while (item := self._apply_states(items)) is not None:
             if len(item) < self._width:  # for an object, the other columns are needed too
                 later = until._replace(gt=self._last[1])
-                items = self._opened(self._manager.get_items(originator_id, later))
+                items = self._opened(self._reader.get_items(originator_id, later))
             else:
                 self._apply(self._event_of(item), item)
 
@@ -201,17 +201,17 @@ class Fold:
     """
 
     def __init__(
-        self, manager: RecordManager, mapper: SequencedItemMapper, mutator_func: MutatorFunc
+        self, reader: ItemReader, mapper: SequencedItemMapper, mutator_func: MutatorFunc
     ) -> None:
         self.state: Any = None
-        self._manager = manager
+        self._reader = reader
         self._mapper = mapper
         self._mutator_func = mutator_func
 
     def run(self, originator_id: object, version: int | None = None) -> Any:
         """See :meth:`Replay.run`."""
         position = -1
-        for item in self._manager.get_items(originator_id, Bounds(lt=version)):
+        for item in self._reader.get_items(originator_id, Bounds(lt=version)):
             self.apply_event(item)
             position = item[1]
         if position < 0:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 from uuid import UUID
 
-__all__ = ["SequencedItem", "StoredEvent"]
+__all__ = ["ChainedEvent", "SequencedItem", "StoredEvent"]
 
 
 class SequencedItem(NamedTuple):
@@ -44,3 +44,22 @@ class StoredEvent(NamedTuple):
     event_id: str
     correlation_id: str | None = None
     causation_id: str | None = None
+
+
+class ChainedEvent(NamedTuple):
+    """A :class:`StoredEvent` with one field more (docs: how-to/integrity).
+
+    Attributes:
+        chain: the hash of the event and of the ``chain`` before it in the stream, as 64
+            hexadecimal digits, which the event store fills; None for an event that was stored
+            before there were chains.
+    """
+
+    originator_id: UUID | str | int
+    originator_version: int
+    topic: str
+    state: str
+    event_id: str
+    correlation_id: str | None = None
+    causation_id: str | None = None
+    chain: str | None = None

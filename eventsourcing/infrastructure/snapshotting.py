@@ -73,7 +73,8 @@ class Snapshotter:
 
     def __init__(self, event_store: EventStore, records: SnapshotRecords, is_due: IsDue) -> None:
         self._event_store = event_store
-        self._manager = event_store.record_manager
+        self._reader = event_store.reader
+        self._can_repeat = event_store.record_manager.can_repeat
         self._mapper = event_store.mapper
         self._records = records
         self._is_due = is_due
@@ -123,7 +124,7 @@ class Snapshotter:
         found = None if record is None else self._load_from(record, version)
         if found is not None:
             return found
-        replay = Replay(self._manager, self._mapper)
+        replay = Replay(self._reader, self._mapper)
         replay.run(originator_id, version)
         return Loaded(replay, replay.version, None if record is None else record.originator_version)
 
@@ -131,7 +132,7 @@ class Snapshotter:
         try:
             return self._records.newest(originator_id, version)
         except PersistenceError as error:
-            if not self._manager.can_repeat:
+            if not self._can_repeat:
                 raise  # the caller's transaction may be lost
             _log.warning("snapshots of %r cannot be read: %s", originator_id, error)
             return None
@@ -142,7 +143,7 @@ class Snapshotter:
         bounds = Bounds(gte=position, lt=version)
         try:
             entity = self._restored(record)
-            items = self._manager.get_items(record.originator_id, bounds)
+            items = self._reader.get_items(record.originator_id, bounds)
             last = next(items, None)
             if (
                 last is None
@@ -150,7 +151,7 @@ class Snapshotter:
                 or self._event_store.mark_of(last) != record.event_id
             ):
                 raise _Unfit("its last event is not in the stream")
-            replay = Replay(self._manager, self._mapper)
+            replay = Replay(self._reader, self._mapper)
             replay.resume(entity, last, items)
         except _Stale as error:
             _log.info(_PASSED_OVER, record.originator_version, record.originator_id, error)
@@ -210,7 +211,7 @@ class Snapshotter:
         _check_shared(snapshot.state)
         cls, position = snapshot.entity_class, snapshot.originator_version - 1
         one = Bounds(gte=position, lte=position)
-        (last,) = self._manager.get_items(snapshot.originator_id, one)
+        (last,) = self._reader.get_items(snapshot.originator_id, one)
         record = SnapshotRecord(
             snapshot.originator_id,
             snapshot.originator_version,

@@ -31,6 +31,9 @@ def add_commands(commands: Any) -> None:
         "--checkpoint", nargs="+", type=Path, default=[], help="files of checkpoints to compare"
     )
     command.add_argument("--public-key", help="by which the checkpoints are signed")
+    command.add_argument(
+        "--chained", action="store_true", help="check the chains of hashes that streams have"
+    )
     command.add_argument("--json", action="store_true", help="report in JSON")
     command.set_defaults(run=_verify)
     about = "Make signed checkpoints of a store, to be kept outside of the database."
@@ -55,13 +58,14 @@ def _add_store(command: argparse.ArgumentParser) -> None:
     )
 
 
-def _application(given: argparse.Namespace) -> SimpleApplication:
+def _application(given: argparse.Namespace, chained: bool = False) -> SimpleApplication:
     return SimpleApplication(
         given.uri,
         table_name=given.table,
         schema=given.schema,
         setup_table=False,
         topic_prefixes=given.package,
+        chained=chained,
     )
 
 
@@ -69,7 +73,7 @@ def _verify(given: argparse.Namespace, output: TextIO) -> int:
     try:
         key = None if given.public_key is None else PublicKey.from_text(given.public_key)
         checkpoints = [Checkpoint.from_text(_text_of(path)) for path in given.checkpoint]
-        with _application(given) as app:
+        with _application(given, given.chained) as app:
             report = verify(app, checkpoints, key=key, on_progress=_show_progress)
     except EventSourcingError as error:
         output.write(f"{type(error).__name__}: {error}\n")

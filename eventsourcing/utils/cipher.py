@@ -169,7 +169,12 @@ class Keyring:
         return f"Keyring({', '.join(map(repr, self._keys))})"
 
 
-def framed(*parts: str) -> bytes:
-    """Returns the parts as bytes, each after its length: no other parts give the same."""
-    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
-    return b"".join(len(each).to_bytes(8, "big") + each for each in encoded)
+def framed(*parts: str | None) -> bytes:
+    """Returns the parts as bytes, each after its length: no other parts give the same.
+
+    That is in UTF-8, the length in 8 bytes, big-endian; and None is the length 2**64 - 1 alone.
+    """
+    encoded = [None if part is None else part.encode("utf-8", "surrogatepass") for part in parts]
+    return b"".join(
+        b"\xff" * 8 if each is None else len(each).to_bytes(8, "big") + each for each in encoded
+    )

@@ -16,7 +16,7 @@ from sqlalchemy import (
 
 from eventsourcing.infrastructure.memory import MemoryRecordManager
 from eventsourcing.infrastructure.recordmanager import RecordManager
-from eventsourcing.infrastructure.sequenceditem import SequencedItem, StoredEvent
+from eventsourcing.infrastructure.sequenceditem import ChainedEvent, SequencedItem, StoredEvent
 from eventsourcing.infrastructure.sqlalchemy.datastore import (
     SQLAlchemyDatastore,
     SQLAlchemySettings,
@@ -87,6 +87,7 @@ def _table(name: str, position: tuple[str, str], *columns: Column[Any]) -> Table
 
 TABLES: dict[type[tuple[Any, ...]], Table] = {
     StoredEvent: stored_events_table(),
+    ChainedEvent: stored_events_table("chained_events", chained=True),
     SequencedItem: _table(
         "sequenced_items",
         ("sequence_id", "position"),

@@ -74,3 +74,16 @@ def test_what_cannot_be_found_out_is_neither_fine_nor_damaged(
     assert (status, output.partition(":")[0]) == (2, "TableNotFound")
     status, output = run("verify", "--checkpoint", tmp_path / "none", "--uri", sqlite_file.uri)
     assert (status, output.partition(":")[0]) == (2, "ProgrammingError")
+
+
+def test_chains_are_verified_where_that_is_asked_for(sql_backend: Backend) -> None:
+    with SimpleApplication(sql_backend.uri, chained=True) as app:
+        account = Account.create(id="A-1", owner="Ann")
+        account.deposit(1)
+        app.save(account)
+    assert run("verify", "--uri", sql_backend.uri, "--chained")[0] == 0
+    execute(sql_backend, "UPDATE stored_events SET causation_id = 'x' WHERE originator_version = 1")
+    assert run("verify", "--uri", sql_backend.uri)[0] == 0
+    status, output = run("verify", "--uri", sql_backend.uri, "--chained")
+    assert status == 1
+    assert "broken chain: event 1 of 'A-1' is not what was stored there" in output

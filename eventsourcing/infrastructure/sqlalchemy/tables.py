@@ -150,13 +150,18 @@ def _unique_keys(
 
 
 def stored_events_table(
-    name: str = "stored_events", schema: str | None = None, metadata: MetaData | None = None
+    name: str = "stored_events",
+    schema: str | None = None,
+    metadata: MetaData | None = None,
+    *,
+    chained: bool = False,
 ) -> Table:
     """Returns the definition of a table for :class:`StoredEvent` items.
 
     Args:
         name, schema: validated, and quoted wherever they are used.
         metadata: where the table is registered, for Alembic; a new one by default.
+        chained: whether for :class:`ChainedEvent` items, which have one column more.
 
     Raises:
         ProgrammingError: a name is not a plain identifier.
@@ -175,6 +180,7 @@ def stored_events_table(
         Column("event_id", String(32), nullable=False),
         Column("correlation_id", ContextId),
         Column("causation_id", ContextId),
+        *([Column("chain", String(64))] if chained else []),
         UniqueConstraint("originator_id", "originator_version", name=_key_of(name)),
         schema=schema,
     )
