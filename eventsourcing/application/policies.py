@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
+from uuid import UUID
 
 from eventsourcing.domain.model.events import DomainEvent, EventWithOriginatorVersion
 from eventsourcing.domain.model.stores import close_store, open_store
@@ -63,6 +64,10 @@ class PersistencePolicy:
     ) -> None:
         """Calls back once what this thread stored is committed, or else rolled back."""
         self.event_store.when_committed(callback, or_else)
+
+    def feed_position(self, originator_id: UUID | str | int, originator_version: int) -> int | None:
+        """Returns the position in the feed of a stored event, None if there is none."""
+        return self.event_store.feed_position(originator_id, originator_version)
 
     def close(self) -> None:
         """Stores no further events. To close it again does nothing."""

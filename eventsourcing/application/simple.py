@@ -10,7 +10,7 @@ from uuid import UUID
 
 from eventsourcing.application.policies import EventType, PersistencePolicy, SnapshottingPolicy
 from eventsourcing.domain.model.aggregate import AggregateRoot
-from eventsourcing.domain.model.saving import publish_pending
+from eventsourcing.domain.model.saving import Saved, publish_pending
 from eventsourcing.domain.model.stores import activate, deactivate
 from eventsourcing.exceptions import (
     ApplicationClosedError,
@@ -148,10 +148,13 @@ class SimpleApplication:
         self._subscriptions: set[Subscription] = set()
         self._blocks = 0
 
-    def save(self, *aggregates: AggregateRoot) -> None:
+    def save(self, *aggregates: AggregateRoot) -> Saved:
         """Stores the pending events of all aggregates in one transaction.
 
         They are stored in the order of the arguments. Those that have none are passed over.
+
+        Returns:
+            What was saved: its ``position`` in the feed is what to wait for, to read it in a view.
 
         Raises:
             WrongApplicationError: an aggregate belongs to another application.
@@ -164,8 +167,7 @@ class SimpleApplication:
             self._check_mine(aggregate)
         # By identity: aggregates may be compared by value, and need not be hashable.
         changed = [a for a in {id(a): a for a in aggregates}.values() if a.pending_events]
-        if changed:
-            publish_pending(changed, self.persistence_policy)
+        return publish_pending(changed, self.persistence_policy) if changed else Saved()
 
     @cached_property
     def notification_log(self) -> NotificationLog:

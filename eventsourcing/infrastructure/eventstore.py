@@ -143,6 +143,10 @@ class EventStore:
         """Returns the last event of a stream, or None if there is none."""
         return next(self.get_domain_events(originator_id, limit=1, is_ascending=False), None)
 
+    def feed_position(self, originator_id: UUID | str | int, originator_version: int) -> int | None:
+        """See :meth:`RecordManager.feed_position`."""
+        return self.record_manager.feed_position(originator_id, originator_version)
+
     def mark_of(self, item: tuple[Any, ...]) -> str:
         """Returns what tells a stored event from any other that could be in its place: its event
         id, or a digest of the item if that has none.

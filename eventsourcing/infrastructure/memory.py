@@ -74,6 +74,16 @@ class MemoryRecordManager(RecordManager):
             found = [sequence[position] for position in positions if first <= position <= last]
         yield from found[: bounds.limit]
 
+    def feed_position(self, sequence_id: object, position: int) -> int | None:
+        """See :meth:`RecordManager.feed_position`. Quick for what was recorded not long ago."""
+        key = id_to_text(sequence_id)
+        with self._lock:
+            self._check_open()
+            item = self._sequences.get(key, {}).get(position)
+            if item is None:
+                return None
+            return next(at for at in range(len(self._all), 0, -1) if self._all[at - 1] is item)
+
     def feed(self) -> Feed:
         """See :meth:`RecordManager.feed`."""
         return _MemoryFeed(self)

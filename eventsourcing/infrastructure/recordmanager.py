@@ -131,6 +131,18 @@ class RecordManager(ABC):
         return self.get_items(sequence_id, bounds)
 
     @abstractmethod
+    def feed_position(self, sequence_id: object, position: int) -> int | None:
+        """Returns the position in the feed (1-based) of an item, whether the feed can be read up to
+        it yet or not; None if there is no such item. In a caller's transaction, of items that
+        were written in it, too.
+
+        Raises:
+            ProgrammingError: nothing numbers all items of this store.
+            InvalidOriginatorID: the id has no stored form.
+            PersistenceError: as the tree in :mod:`eventsourcing.exceptions` says.
+        """
+
+    @abstractmethod
     def feed(self) -> Feed:
         """Returns a new reader of all items of all sequences.
 

@@ -147,6 +147,36 @@ class ApplicationContract:
         app.save(account)
         assert len(events(app, account)) == 1
 
+    def test_a_save_tells_up_to_where_the_feed_has_it(self, app: SimpleApplication) -> None:
+        one, other = long_account(1), Account.create(owner="Bob")
+        one.deposit(1)
+        first, second = app.save(other, one), app.save()
+        third = one.save()
+        feed = app.notification_log.select()
+        found = [n.position for n in feed if (n.originator_id, n.originator_version) == (one.id, 2)]
+        assert ([first.position], second.position, third.position) == (found, 0, 0)
+
+    def test_a_save_of_what_is_stored_in_part_tells_the_highest_position(
+        self, app: SimpleApplication
+    ) -> None:
+        one, other = Account.create(owner="Ann"), Account.create(owner="Bob")
+        app.event_store.store(other.pending_events)
+        saved = app.save(one, other)
+        assert saved.position == app.notification_log.safe_position()
+
+    def test_where_a_save_is_in_the_feed_is_read_when_it_is_asked_for(
+        self, app: SimpleApplication
+    ) -> None:
+        account = Account.create(owner="Ann")
+        asked = account.save()
+        account.deposit(1)
+        unasked = account.save()
+        position = asked.position
+        app.close()
+        assert asked.position == position
+        with pytest.raises(ApplicationClosedError):
+            _ = unasked.position
+
     def test_a_stale_save_conflicts(self, app: SimpleApplication) -> None:
         account = saved_account()
         rival = app.repository[account.id]
@@ -308,6 +338,9 @@ class FailsOnce(RecordManager):
         self, sequence_id: object, bounds: Bounds = EVERYTHING
     ) -> Iterator[tuple[Any, ...]]:
         return self._manager.get_items(sequence_id, bounds)
+
+    def feed_position(self, sequence_id: object, position: int) -> int | None:
+        return self._manager.feed_position(sequence_id, position)
 
     def feed(self) -> Feed:
         return self._manager.feed()

@@ -61,12 +61,28 @@ class RecordManagerContract(StreamContract):
         with pytest.raises(SequencedItemConflict):
             manager.record([only])
 
+    def test_an_item_is_where_the_feed_has_it(self, manager: RecordManager) -> None:
+        manager.record([item("s", 0), item("t", 0), item("s", 1)])
+        manager.record([item("t", 1)])
+        feed = [(found[:2], at) for at, found in manager.feed().get_items()]
+        assert [(place, manager.feed_position(*place)) for place, _ in feed] == feed
+        assert [place for place, _ in feed] == [("s", 0), ("t", 0), ("s", 1), ("t", 1)]
+
+    @pytest.mark.parametrize("nowhere", [("s", 1), ("s", -1), ("S", 0), (5, 0), ("5", 1)], ids=repr)
+    def test_what_is_not_stored_is_nowhere_in_the_feed(
+        self, manager: RecordManager, nowhere: tuple[Id, int]
+    ) -> None:
+        manager.record([item("s", 0), item("5", 0)])
+        assert manager.feed_position(*nowhere) is None
+
     @pytest.mark.parametrize("stream", [None, 1.5, b"a", ("a",)], ids=repr)
     def test_an_id_of_another_type_is_refused(self, manager: RecordManager, stream: Any) -> None:
         with pytest.raises(InvalidOriginatorID):
             manager.record([item(stream, 0)])
         with pytest.raises(InvalidOriginatorID):
             list(manager.get_items(stream))
+        with pytest.raises(InvalidOriginatorID):
+            manager.feed_position(stream, 0)
 
     def test_a_read_finds_what_was_there_when_it_began(self, manager: RecordManager) -> None:
         read = manager.get_items("s")

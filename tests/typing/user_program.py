@@ -20,6 +20,7 @@ from eventsourcing.domain.model.events import (
     subscribe,
     unsubscribe,
 )
+from eventsourcing.domain.model.saving import Saved
 from eventsourcing.exceptions import ConcurrencyError
 
 Currency = NewType("Currency", str)
@@ -151,7 +152,9 @@ def main(uri: str) -> list[str]:
         account.deposit(Decimal(10))
         account.tag(["vip"], colour="gold")
         account.nickname = "Annie"
-        account.save()
+        saved = account.save()
+        assert_type(saved.position, int)
+        assert_type(bank.save(account), Saved)
         assert_type(bank.repository.get(ann, Account).nickname, str)
         assert_type(account.version, int)
         done = bank.transfer(ann, bob, Decimal(3))

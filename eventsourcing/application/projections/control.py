@@ -18,12 +18,10 @@ from eventsourcing.exceptions import DataIntegrityError, EventSourcingError, Pro
 from eventsourcing.infrastructure.recordmanager import MAX_POSITION
 from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemyDatastore
 from eventsourcing.infrastructure.sqlalchemy.deadletters import DeadLetter, DeadLetters
-from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
 from eventsourcing.infrastructure.sqlalchemy.projectionstore import (
     SAVERS,
     Checkpoint,
     ProjectionSession,
-    last_position,
 )
 from eventsourcing.infrastructure.sqlalchemy.projectionviews import drop_version, go_live
 
@@ -80,7 +78,7 @@ class ProjectionControl:
         return max(0, self.end() - self.position())
 
     def wait(self, position: int, timeout: float = 10.0) -> None:
-        """Waits until the projection has come to a position of the feed.
+        """Waits until the projection has come to a position of the feed, such as that of a save.
 
         Args:
             timeout: seconds to wait at most.
@@ -100,15 +98,16 @@ class ProjectionControl:
             pause = min(LONGEST_PAUSE, 2 * pause)
 
     def wait_for(self, *aggregates: AggregateRoot, timeout: float = 10.0) -> None:
-        """Waits until readers can see what was saved of the aggregates: all of their events that
-        are stored now.
+        """Waits until readers can see the aggregates as they were loaded, or last saved; not their
+        pending events.
 
         Raises:
             ProjectionBehind: they cannot in that time, in seconds.
         """
-        manager = self._application.event_store.record_manager
-        if isinstance(manager, SQLAlchemyRecordManager):
-            self.wait(last_position(manager, [each.id for each in aggregates]), timeout)
+        feed_position = self._application.event_store.feed_position
+        stored = [(each.id, each.version - len(each.pending_events)) for each in aggregates]
+        found = [feed_position(id_, version - 1) or 0 for id_, version in stored]
+        self.wait(max(found, default=0), timeout)
 
     def go_live(self) -> None:
         """Shows readers this version from now on, in the views of the projection: in one

@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 from collections.abc import Sequence
+from contextlib import closing
 from time import monotonic
 from types import TracebackType
 from typing import Self
@@ -26,10 +27,12 @@ from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemyDatastor
 from eventsourcing.infrastructure.sqlalchemy.leases import Leases
 from eventsourcing.infrastructure.sqlalchemy.projectionstore import Lease, LeaseLost
 from eventsourcing.infrastructure.sqlalchemy.projectionviews import setup_views
+from eventsourcing.infrastructure.wakeups import Wakeup, wait_for_any
 
 __all__ = ["ProjectionRunner"]
 
 LONGEST_PAUSE = 5.0  # seconds between two attempts
+SHARED_PAUSE = 0.02  # seconds after a page, in which savers make the next one
 
 
 class ProjectionRunner:
@@ -46,7 +49,8 @@ class ProjectionRunner:
         page_size: how many events share a transaction, at most.
         lease_seconds: after which a silent worker's shards are others'. Also the time that a
             page may take on PostgreSQL between two statements.
-        poll_seconds: to wait before looking for new events when there were none.
+        poll_seconds: to wait before looking for new events when there were none. What this
+            application saves is not waited for.
         max_retries: how often an event is tried again before its stream is set aside.
         first_pause: seconds before the first of these; each further pause is twice as long.
         setup_tables: whether to create tables that do not exist.
@@ -94,7 +98,9 @@ class ProjectionRunner:
         self._suspect: int | None = None  # the position of an event that failed
         self._attempts = 0  # to handle it
         self._failures = 0  # of the database, in a row
+        self._event_store = application.event_store
         self._stopping = threading.Event()
+        self._wakeup: Wakeup | None = None  # of run()
 
     def step(self) -> bool:
         """Handles one page of events.
@@ -140,19 +146,19 @@ class ProjectionRunner:
 
     def run(self) -> None:
         """Goes on until :meth:`stop` is called, whatever becomes of the database meanwhile."""
-        while not self._stopping.is_set():
+        with closing(Wakeup()) as wakeup:
+            self._wakeup = wakeup
+            self._event_store.add_listener(wakeup.ring)
             try:
-                if not self.step():
-                    self._stopping.wait(self._poll_seconds)
-                self._failures = 0
-            except PersistenceError as error:
-                if not self._store.is_passing(error):
-                    raise
-                self._pause()
+                self._go_on(wakeup)
+            finally:
+                self._event_store.remove_listener(wakeup.ring)
 
     def stop(self) -> None:
         """Lets :meth:`run` and :meth:`catch_up` return after the page they are at."""
         self._stopping.set()
+        if self._wakeup is not None:
+            self._wakeup.ring()
 
     def close(self) -> None:
         """Stops, and gives the leases back."""
@@ -176,6 +182,24 @@ class ProjectionRunner:
     ) -> None:
         """Closes the runner."""
         self.close()
+
+    def _go_on(self, wakeup: Wakeup) -> None:
+        has_found = False
+        while not self._stopping.is_set():
+            try:
+                if self.step():
+                    has_found = True
+                elif has_found:  # so as not to make a page for each of many saves
+                    has_found = False
+                    self._stopping.wait(min(SHARED_PAUSE, self._poll_seconds))
+                else:
+                    wait_for_any(self._poll_seconds, wakeup)
+                    wakeup.clear()  # before it looks again: what comes later rings again
+                self._failures = 0
+            except PersistenceError as error:
+                if not self._store.is_passing(error):
+                    raise
+                self._pause()
 
     def _renewed(self) -> list[Lease]:
         if monotonic() >= self._renew_at:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from eventsourcing.domain.model import stores
 from eventsourcing.domain.model.entity import TimestampedVersionedEntity
 from eventsourcing.domain.model.events import DomainEvent
-from eventsourcing.domain.model.saving import publish_pending
+from eventsourcing.domain.model.saving import Saved, publish_pending
 from eventsourcing.exceptions import NoApplicationError
 
 __all__ = ["AggregateRoot"]
@@ -47,11 +47,14 @@ class AggregateRoot(TimestampedVersionedEntity):
         """What has happened since the last save, in order."""
         return tuple(self._es_pending)
 
-    def save(self) -> None:
+    def save(self) -> Saved:
         """Stores all pending events in one transaction, then tells the subscribers.
 
         The application is the one that loaded or created the aggregate, else the innermost
         active one, else the only open one.
+
+        Returns:
+            What was saved: its ``position`` in the feed is what to wait for, to read it in a view.
 
         Raises:
             ConcurrencyError: somebody else has changed the aggregate. Load it again.
@@ -66,14 +69,14 @@ class AggregateRoot(TimestampedVersionedEntity):
         and the events are still pending.
         """
         if not self._es_pending:
-            return
+            return Saved()
         store = stores.choose(self._es_pending, self._es_home)
         if store is None:
             raise NoApplicationError(
                 f"nobody would store the events of {type(self).__qualname__} {self.id!r}:"
                 " no application that stores such events is open"
             )
-        publish_pending([self], store)
+        return publish_pending([self], store)
 
     def _emit(self, event: DomainEvent) -> None:
         self._es_pending.append(event)

@@ -13,10 +13,47 @@ if TYPE_CHECKING:
     from eventsourcing.domain.model.domainentity import DomainEntity
     from eventsourcing.domain.model.events import DomainEvent
 
-__all__ = ["publish_pending"]
+__all__ = ["Saved", "publish_pending"]
 
 
-def publish_pending(entities: Sequence[DomainEntity], store: Store | None) -> None:
+class Saved:
+    """What a save has stored, to wait for (docs: how-to/projections).
+
+    Nothing is looked up before it is asked for, so that it costs the save nothing.
+    """
+
+    __slots__ = ("_events", "_position", "_store")
+
+    def __init__(self, events: Sequence[DomainEvent] = (), store: Store | None = None) -> None:
+        self._events = events
+        self._store = store
+        self._position: int | None = None
+
+    @property
+    def position(self) -> int:
+        """Up to here, the feed has all that was saved: the highest position of an event of it. 0
+        if nothing is stored: there was nothing to save, or the caller's transaction was
+        rolled back. Looked up when it is first asked for: a row for each aggregate.
+
+        Raises:
+            ProgrammingError: nothing numbers the rows of the table.
+            ApplicationClosedError: the application has been closed.
+            PersistenceError: the database could not be read.
+        """
+        if self._position is None:
+            self._position = self._highest()
+        return self._position
+
+    def _highest(self) -> int:
+        if self._store is None:
+            return 0
+        fields = [event.__dict__ for event in self._events]
+        last = {each["originator_id"]: each["originator_version"] for each in fields}
+        # Of each stream: some may be stored since an earlier attempt of this save.
+        return max(self._store.feed_position(*place) or 0 for place in last.items())
+
+
+def publish_pending(entities: Sequence[DomainEntity], store: Store | None) -> Saved:
     """Stores the pending events of all entities in one transaction, then tells subscribers.
 
     If storing fails, all stay pending; if a transaction of the caller's is rolled back, they
@@ -40,6 +77,7 @@ def publish_pending(entities: Sequence[DomainEntity], store: Store | None) -> No
         notify(batch)
     else:
         store.when_committed(lambda: notify(batch), lambda: _make_pending(pending))
+    return Saved(batch, store)
 
 
 def _check_complete(entity: DomainEntity, its_events: Sequence[DomainEvent]) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
+from uuid import UUID
 
 from eventsourcing.exceptions import (
     AmbiguousApplicationError,
@@ -52,6 +53,10 @@ class Store(Protocol):
         """Calls back once what was stored so far is committed: now, or after the caller's
         own transaction; never, if that is rolled back.
         """
+
+    def feed_position(self, originator_id: UUID | str | int, originator_version: int) -> int | None:
+        """Returns the position in the feed of a stored event, None if there is none."""
+        ...
 
 
 _lock = lock_that_survives_fork()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from sqlalchemy import (
     BigInteger,
@@ -21,37 +21,23 @@ from sqlalchemy import (
     select,
 )
 
-from eventsourcing.exceptions import DataIntegrityError, InvalidOriginatorID, ProgrammingError
+from eventsourcing.exceptions import DataIntegrityError, InvalidOriginatorID
 from eventsourcing.infrastructure.feed import FeedBounds, FeedPage
 from eventsourcing.infrastructure.sqlalchemy.driver import Driver
-from eventsourcing.infrastructure.sqlalchemy.statements import positional
+from eventsourcing.infrastructure.sqlalchemy.statements import (
+    Query,
+    compiled,
+    feed_column,
+    positional,
+)
 
-__all__ = ["NO_TOPIC", "FeedStatements", "Query", "compiled"]
+__all__ = ["NO_TOPIC", "FeedStatements"]
 
 NO_TOPIC = ""
 """The topic of a row that closes a gap (docs: explanation/feed)."""
 
 Row: TypeAlias = Sequence[Any]
 MakeItem: TypeAlias = Callable[[Row], tuple[Any, ...]]
-
-
-class Query(NamedTuple):
-    """A compiled statement: its SQL, its parameters' names in order, and the fixed values."""
-
-    sql: str
-    names: tuple[str, ...]
-    constants: dict[str, Any]
-
-    def with_values(self, **values: Any) -> tuple[str, tuple[Any, ...]]:
-        """Returns the SQL, and the parameters in their order."""
-        given = self.constants | values
-        return self.sql, tuple(map(given.__getitem__, self.names))
-
-
-def compiled(statement: Any, dialect: Dialect) -> Query:
-    """Returns a statement as the driver takes it, for a dialect that :func:`positional` gave."""
-    made: Any = statement.compile(dialect=dialect)
-    return Query(str(made), tuple(made.positiontup or ()), dict(made.params))
 
 
 class FeedStatements:
@@ -71,7 +57,7 @@ class FeedStatements:
     ) -> None:
         self.table = table
         self.fields = tuple(fields)
-        self.column = _feed_column(table, fields)
+        self.column = feed_column(table, fields)
         self._driver = driver
         self._dialect = positional(dialect)
         self._columns: list[Column[Any]] = [table.c[name] for name in fields]
@@ -214,13 +200,3 @@ class _Unchanged:
 
     def __getitem__(self, stored: Any) -> Any:
         return stored
-
-
-def _feed_column(table: Table, fields: Sequence[str]) -> Column[Any]:
-    found = table.autoincrement_column
-    if found is None or found.name in fields[:2]:
-        raise ProgrammingError(
-            f"table {table.fullname!r} has no feed: that needs an integer primary key that the"
-            " database counts up"
-        )
-    return found

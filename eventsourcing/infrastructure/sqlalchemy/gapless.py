@@ -23,9 +23,13 @@ from sqlalchemy import (
 from eventsourcing.exceptions import ProgrammingError, SequencedItemConflict
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
 from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemyDatastore
-from eventsourcing.infrastructure.sqlalchemy.feedstatements import compiled
 from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
-from eventsourcing.infrastructure.sqlalchemy.statements import Statements, Write, positional
+from eventsourcing.infrastructure.sqlalchemy.statements import (
+    Statements,
+    Write,
+    compiled,
+    positional,
+)
 
 __all__ = ["GaplessRecordManager", "feed_counters_table"]
 

@@ -152,6 +152,11 @@ class SQLAlchemyRecordManager(RecordManager):
             del rows  # not to hold two pages at once
             bounds = bounds._replace(**{"gt" if bounds.is_ascending else "lt": last})
 
+    def feed_position(self, sequence_id: object, position: int) -> int | None:
+        """See :meth:`RecordManager.feed_position`. Reads one row by the key of the positions."""
+        rows = self.datastore.fetch(*self._statements.locate(sequence_id, position))
+        return int(rows[0][0]) if rows else None
+
     def feed(self) -> Feed:
         """See :meth:`RecordManager.feed`."""
         return SQLAlchemyFeed(self.datastore.beside(), self.table, self.item_class)

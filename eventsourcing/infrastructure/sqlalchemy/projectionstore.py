@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple, NoReturn
 
-from sqlalchemy import Connection, Table, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, Table, and_, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from eventsourcing.exceptions import (
@@ -21,7 +21,6 @@ from eventsourcing.exceptions import (
     TransactionConflict,
 )
 from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemyDatastore
-from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
 from eventsourcing.infrastructure.sqlalchemy.projectiontables import (
     DatabaseClock,
     checkpoints,
@@ -37,7 +36,6 @@ __all__ = [
     "LeaseLost",
     "ProjectionSession",
     "ProjectionStore",
-    "last_position",
     "projection_key",
 ]
 
@@ -109,23 +107,6 @@ class ProjectionSession(Session):
     def rollback(self) -> NoReturn:
         """Raises ProgrammingError. ``begin_nested()`` gives what can be rolled back."""
         raise ProgrammingError("a projection does not roll back: use session.begin_nested()")
-
-
-def last_position(manager: SQLAlchemyRecordManager, originator_ids: Sequence[object]) -> int:
-    """Returns the position in the feed of the last event of these streams, whether the feed can
-    be read up to it yet or not; 0 if there is none.
-
-    Raises:
-        ProgrammingError: nothing numbers the rows of the table.
-    """
-    table = manager.table
-    counter = table.autoincrement_column
-    if counter is None:
-        raise ProgrammingError(f"table {table.fullname!r} has no feed")
-    stream = table.c[manager.item_class._fields[0]]  # type: ignore[attr-defined]
-    query = select(func.max(counter)).where(stream.in_(originator_ids))
-    with manager.datastore.reading() as connection:
-        return connection.execute(query).scalar() or 0
 
 
 def projection_key(table: Table, name: str, version: int) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +15,7 @@ from eventsourcing.infrastructure.recordmanager import Bounds
 if TYPE_CHECKING:
     from eventsourcing.infrastructure.sqlalchemy.driver import Driver
 
-__all__ = ["Statements", "Write", "positional"]
+__all__ = ["Query", "Statements", "Write", "compiled", "feed_column", "positional"]
 
 Row = tuple[Any, ...]
 Processor = Callable[[Any], Any]
@@ -46,11 +47,22 @@ class Write(NamedTuple):
 
 
 class Query(NamedTuple):
-    """A compiled SELECT: its SQL, its parameters' names in order, and those with fixed values."""
+    """A compiled statement: its SQL, its parameters' names in order, and the fixed values."""
 
     sql: str
     names: tuple[str, ...]
     constants: dict[str, Any]
+
+    def with_values(self, **values: Any) -> tuple[str, tuple[Any, ...]]:
+        """Returns the SQL, and the parameters in their order."""
+        given = self.constants | values
+        return self.sql, tuple(map(given.__getitem__, self.names))
+
+
+def compiled(statement: Any, dialect: Dialect) -> Query:
+    """Returns a statement as the driver takes it, for a dialect that :func:`positional` gave."""
+    made: Any = statement.compile(dialect=dialect)
+    return Query(str(made), tuple(made.positiontup or ()), dict(made.params))
 
 
 class Statements:
@@ -71,6 +83,7 @@ class Statements:
         missing = [name for name in fields if name not in table.c]
         if missing:
             raise ProgrammingError(f"table {table.fullname!r} has no column {missing[0]!r}")
+        self._table, self._fields = table, fields
         self._columns: list[Column[Any]] = [table.c[name] for name in fields]
         self._dialect = positional(dialect)
         implementations = [column.type.dialect_impl(self._dialect) for column in self._columns]
@@ -128,15 +141,23 @@ class Statements:
             item_class: ``tuple`` for the first four fields alone.
         """
         bind = self._binds[0]
-        sql, names, constants = self._selects[bounds.is_ascending, item_class is tuple]
-        values = {
-            **constants,
-            "sequence": sequence_id if bind is None else bind(sequence_id),
-            "first": bounds.first,
-            "last": bounds.last,
-            "limit": limit,
-        }
-        return sql, tuple(map(values.__getitem__, names))
+        return self._selects[bounds.is_ascending, item_class is tuple].with_values(
+            sequence=sequence_id if bind is None else bind(sequence_id),
+            first=bounds.first,
+            last=bounds.last,
+            limit=limit,
+        )
+
+    def locate(self, sequence_id: object, position: int) -> tuple[str, Row]:
+        """Returns the SQL and parameters that select an item's position in the feed.
+
+        Raises:
+            ProgrammingError: the table has no column that counts its rows.
+        """
+        bind = self._binds[0]
+        return self._locate.with_values(
+            sequence=sequence_id if bind is None else bind(sequence_id), position=position
+        )
 
     def items(
         self, sequence_id: object, rows: Sequence[Row], item_class: type[Row]
@@ -160,8 +181,15 @@ class Statements:
             .order_by(position if is_ascending else position.desc())
             .limit(bindparam("limit", type_=Integer))
         )
-        compiled: Any = statement.compile(dialect=self._dialect)
-        return Query(str(compiled), tuple(compiled.positiontup), dict(compiled.params))
+        return compiled(statement, self._dialect)
+
+    @cached_property
+    def _locate(self) -> Query:
+        sequence, position = self._columns[:2]
+        statement = select(feed_column(self._table, self._fields)).where(
+            sequence == bindparam("sequence"), position == bindparam("position")
+        )
+        return compiled(statement, self._dialect)
 
     def _compiled(self, statement: Insert) -> str:
         return self._driver.quicker(str(statement.compile(dialect=self._dialect)), self._dialect)
@@ -177,6 +205,21 @@ def _bound(bind: Processor | None, values: Row) -> list[Any]:
         if value is not previous or value is None:
             previous, bound = value, bind(value)
         found.append(bound)
+    return found
+
+
+def feed_column(table: Table, fields: Sequence[str]) -> Column[Any]:
+    """Returns the column that counts the rows of a table.
+
+    Raises:
+        ProgrammingError: there is none.
+    """
+    found = table.autoincrement_column
+    if found is None or found.name in fields[:2]:
+        raise ProgrammingError(
+            f"table {table.fullname!r} has no feed: that needs an integer primary key that the"
+            " database counts up"
+        )
     return found
 
 

@@ -22,9 +22,8 @@ from sqlalchemy import (
 
 from eventsourcing.exceptions import SequencedItemConflict
 from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemyDatastore
-from eventsourcing.infrastructure.sqlalchemy.feedstatements import Query, compiled
 from eventsourcing.infrastructure.sqlalchemy.projectiontables import DatabaseClock
-from eventsourcing.infrastructure.sqlalchemy.statements import Write, positional
+from eventsourcing.infrastructure.sqlalchemy.statements import Query, Write, compiled, positional
 from eventsourcing.infrastructure.sqlalchemy.tables import OriginatorId, State
 from eventsourcing.infrastructure.subjectkeys import SubjectKey, SubjectKeys
 

@@ -17,6 +17,7 @@ from eventsourcing.exceptions import (
 )
 from eventsourcing.infrastructure.sqlalchemy.sqlite import SQLiteDriver
 from tests.backends import Backend
+from tests.contracts.model import Account
 from tests.infrastructure.sqlalchemy.callers import KINDS, Caller, Row, caller
 from tests.infrastructure.sqlalchemy.helpers import (
     Note,
@@ -54,6 +55,26 @@ def test_the_callers_rollback_removes_both(mine: Caller, sql_backend: Backend) -
     mine.rollback()
 
     assert rows(sql_backend) == (0, 0)
+
+
+def test_a_save_tells_its_position_before_and_after_the_commit(
+    mine: Caller, sql_backend: Backend
+) -> None:
+    with SimpleApplication(session=mine.given) as app:
+        before, after = Account.create(owner="Ann").save(), Account.create(owner="Bob").save()
+        early = before.position
+        mine.commit()
+        late = after.position
+
+    with SimpleApplication(sql_backend.uri) as app:
+        assert [n.position for n in app.notification_log.select()] == [early, late]
+
+
+def test_a_save_that_was_rolled_back_is_nowhere(mine: Caller) -> None:
+    with SimpleApplication(session=mine.given):
+        saved = Account.create(owner="Ann").save()
+        mine.rollback()
+        assert saved.position == 0
 
 
 def test_the_first_statement_may_be_a_save(mine: Caller, sql_backend: Backend) -> None:

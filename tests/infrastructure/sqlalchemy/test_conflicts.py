@@ -292,4 +292,4 @@ def test_of_two_savers_at_once_one_is_refused(sql_backend: Backend) -> None:
         note, other = rivals(app)
         results = in_threads(lambda: app.save(note), lambda: app.save(other))
 
-    assert sorted(type(result).__name__ for result in results) == ["ConcurrencyError", "NoneType"]
+    assert sorted(type(result).__name__ for result in results) == ["ConcurrencyError", "Saved"]

@@ -113,7 +113,7 @@ class Gate:
 class Group(NamedTuple):
     """Saves that are to share a transaction, and what holds them back."""
 
-    saves: list[Future[None]]
+    saves: list[Future[Any]]
     gate: Gate
 
 
@@ -153,7 +153,7 @@ def versions(app: SimpleApplication, notes: Sequence[Note]) -> list[int]:
     return [app.repository.get(note.id, Note).version for note in notes]
 
 
-def raised(futures: Sequence[Future[None]]) -> list[type[BaseException] | None]:
+def raised(futures: Sequence[Future[Any]]) -> list[type[BaseException] | None]:
     """Return what each save raised."""
     errors = [future.exception() for future in futures]
     return [None if error is None else type(error) for error in errors]
