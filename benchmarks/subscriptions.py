@@ -17,6 +17,7 @@ from uuid import uuid4
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.application.subscription import Subscription
 from eventsourcing.domain.model.events import EventWithOriginatorID, EventWithOriginatorVersion
+from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemySettings
 
 __all__ = ["main"]
 
@@ -115,6 +116,14 @@ def main(uri: str) -> None:
         print(f"delay, polling: {delays(other, app, SELDOM, 1.5)}")
         print(f"{WRITERS} writers, subscriber in the process: {cost(app, app)}")
         print(f"{WRITERS} writers, subscriber of another application: {cost(app, other)}")
+    if uri.startswith("postgresql"):
+        settings = SQLAlchemySettings(uri, notify=True)
+        with (
+            SimpleApplication(settings=settings) as app,
+            SimpleApplication(settings=settings) as other,
+        ):
+            print(f"delay, told by PostgreSQL: {delays(app, other, SAVES, 0.1)}")
+            print(f"{WRITERS} writers, subscriber told by PostgreSQL: {cost(app, other)}")
 
 
 if __name__ == "__main__":
