@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.exceptions import OutcomeUnknown
 from tests.backends import Backend
@@ -33,6 +35,8 @@ class Interrupt(Exception):
     """What a job's time limit raises, anywhere."""
 
 
+# In a finalizer, where Python ignores what is raised, an interrupt hurts nobody.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_savers_that_are_interrupted_anywhere_lose_and_double_nothing(
     sql_backend: Backend,
 ) -> None:
