@@ -18,6 +18,13 @@ from tests.backends import Backend
 from tests.contracts.model import Account
 
 ROOT = Path(__file__).parents[2]
+# The command, in a process that heeds Ctrl-C even if this one was begun in the background.
+PROGRAM = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from eventsourcing.interface.commands import main
+sys.exit(main())
+"""
 
 
 def run(*arguments: object) -> tuple[int, str]:
@@ -29,7 +36,7 @@ def run(*arguments: object) -> tuple[int, str]:
 @contextmanager
 def serving(*arguments: object) -> Iterator[str]:
     """A process that serves until it is interrupted, as Ctrl-C does; gives its URL."""
-    command = [sys.executable, "-m", "eventsourcing", "feed", *map(str, arguments)]
+    command = [sys.executable, "-c", PROGRAM, "feed", *map(str, arguments)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE
@@ -39,7 +46,10 @@ def serving(*arguments: object) -> Iterator[str]:
             yield process.stdout.readline().strip()
         finally:
             process.send_signal(signal.SIGINT)
-            status = process.wait(30)
+            try:
+                status = process.wait(30)
+            finally:
+                process.kill()
     assert status == 0
 
 
