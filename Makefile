@@ -28,9 +28,10 @@ demo: $(CORE) ## Run the example application on a SQLite file
 test: lint types docs ## Run every check, then every test on all four backends
 	$(RUN) pytest --cov --numprocesses $(WORKERS) --dist loadscope
 
-lint: $(DEV) ## Check style and format
+lint: $(DEV) ## Check style, format, and that no SQL is made of what is given
 	$(RUN) ruff check $(SOURCES)
 	$(RUN) ruff format --check $(SOURCES)
+	$(RUN) pytest --quiet tests/test_static_security.py
 
 types: $(DEV) ## Check types, with mypy and with pyright
 	$(RUN) mypy $(SOURCES)
