@@ -135,9 +135,14 @@ class SQLAlchemyDatastore:
             for it, such as to choose a tenant's schema or role, would hold for all savers of a
             group.
 
+    Attributes:
+        lock_timeout: that of the settings; None with an engine or a session.
+
     Raises:
         ProgrammingError: more than one is given, or one that cannot be used.
     """
+
+    lock_timeout: float | None = None
 
     def __init__(
         self,
@@ -175,6 +180,7 @@ class SQLAlchemyDatastore:
         if engine is None:
             settings = settings or SQLAlchemySettings()
             self._group_commit, self.notifies = settings.group_commit, settings.notify
+            self.lock_timeout = settings.lock_timeout
             self.driver = driver_for(settings.url.get_backend_name())
             kind, used = OwnEngine, make_engine(settings, self.driver)
         elif isinstance(engine, Engine):

@@ -29,7 +29,9 @@ __all__ = ["GroupCommit"]
 
 Rows = Sequence[tuple[Any, ...]]
 
-PATIENCE = 0.5  # seconds to wait for the group before; then a group begins beside it
+PATIENCE = 0.5  # seconds to wait for the group before, at most; then a group begins beside it
+PATIENCE_OF_LOCKS = 0.05  # the same, of the time to wait for a lock
+SHARED_LOCK = 0.2  # seconds: a group waits no longer for the lock on a row (PostgreSQL)
 LONGEST = 60.0  # seconds to wait for the end of a group that has begun
 GLANCE = 0.1  # seconds after which to look whether a leader is still there
 MOST_ROWS = 1000  # of a group
@@ -48,6 +50,8 @@ class GroupCommit:
             others to join it.
         shares_lock_timeouts: whether a lock for which a group has waited for long is one that
             each of its saves needs.
+        lock_timeout: seconds that the database waits for a lock. What savers wait for each other
+            comes on top of it, and is little beside it.
     """
 
     def __init__(
@@ -55,10 +59,12 @@ class GroupCommit:
         record: Callable[[Rows, bool], None],
         lanes: int = 1,
         shares_lock_timeouts: bool = False,
+        lock_timeout: float | None = None,
     ) -> None:
         self._record = record
         self._lanes = [_Group((), is_over=True)] * lanes  # the last group of each
         self._shares_lock_timeouts = shares_lock_timeouts
+        self._lock_timeout = NEVER if lock_timeout is None else lock_timeout
         self._changing = threading.RLock()  # a signal handler may come in between
         watch_forks(self)
 
@@ -74,7 +80,7 @@ class GroupCommit:
             with own.leading:
                 group, before = self._join(own)
                 if before is not None:
-                    before.wait(PATIENCE)
+                    before.wait(self._patience)
                     self._lead(own)
         finally:
             own.end()
@@ -82,6 +88,10 @@ class GroupCommit:
             self._follow(group, rows)
         elif group.parts:
             self._part(group, rows)
+
+    @property
+    def _patience(self) -> float:
+        return min(PATIENCE, max(GLANCE, PATIENCE_OF_LOCKS * self._lock_timeout))
 
     def before_fork(self) -> None:
         """See :class:`Forkable`."""
@@ -127,14 +137,15 @@ class GroupCommit:
             raise
         except EventSourcingError as error:
             group.parts = True
-            has_waited = monotonic() - group.began >= PATIENCE
+            long = min(PATIENCE, max(SHARED_LOCK, self._lock_timeout / 2))
+            has_waited = monotonic() - group.began >= long
             if isinstance(error, LockTimeout) and has_waited and self._shares_lock_timeouts:
                 group.lock_timeout = str(error)
 
     def _follow(self, group: _Group, rows: Rows) -> None:
         """Waits for what becomes of the group; or leaves it, if nobody begins it in time."""
         try:
-            group.wait(2 * PATIENCE)
+            group.wait(2 * self._patience)
         finally:
             with self._changing:
                 leaves = group.began == NEVER

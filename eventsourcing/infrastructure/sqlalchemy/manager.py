@@ -72,7 +72,9 @@ class SQLAlchemyRecordManager(RecordManager):
         self._groups: GroupCommit | None = None
         if datastore.commits_groups:
             driver = datastore.driver
-            self._groups = GroupCommit(self._write, driver.lanes, driver.shares_lock_timeouts)
+            self._groups = GroupCommit(
+                self._write, driver.lanes, driver.shares_lock_timeouts, datastore.lock_timeout
+            )
         if datastore.notifies:
             # Imported here: few ask for it.
             from eventsourcing.infrastructure.sqlalchemy.postgresqlnotify import (

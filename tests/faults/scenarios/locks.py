@@ -26,9 +26,9 @@ from tests.races.checker import Answer, Save, anomalies
 __all__ = ["SCENARIOS"]
 
 SAVERS = 8  # at once
-LOCK_TIMEOUT = 5.0  # seconds
+LOCK_TIMEOUTS = (2.0, 5.0)  # seconds, by turns
 ALLOWED = 1.2  # times the time-out
-LATEST = 0.5  # seconds by which a saver may come later than others
+LATEST = 0.2  # times the time-out, by which a saver may come later than others
 RELEASED = 1.5  # times the time-out: when the lock is free again, for those without a time-out
 INSERT = (
     "INSERT INTO stored_events (originator_id, originator_version, topic, state, event_id)"
@@ -44,27 +44,36 @@ class Attempt(NamedTuple):
     seconds: float
 
 
-def hold(case: Case, lock_timeout: float = LOCK_TIMEOUT) -> Outcome:
-    """Have ``case.count`` saves wait for a lock that is not let go in time."""
+def hold(case: Case, given: float | None = None) -> Outcome:
+    """Have ``case.count`` saves wait for a lock that is not let go in time.
+
+    Args:
+        given: the time-out that is given to the library in truth; for the control.
+    """
     chance = random.Random(case.seed)
     saves: list[Save] = []
     found: list[str] = []
     late: list[str] = []
-    longest = 0.0
+    longest = dict.fromkeys(LOCK_TIMEOUTS, 0.0)
+    rounds = -(-case.count // SAVERS)
     with opened(case) as backend:
         place = SQLAlchemyPlace(str(backend.uri), setup_table=False)
-        with closing(event_store(place, lock_timeout=lock_timeout)) as store:
-            for turn in range(-(-case.count // SAVERS)):
-                first, second = _round(backend, store, turn, chance)
-                saves += [attempt.save for attempt in first + second]
-                found += [what for attempt in first for what in _not_refused(attempt)]
-                late += [what for attempt in first for what in _late(attempt)]
-                found += [f"not saved afterwards: {a.error!r}" for a in second if a.error]
-                longest = max(longest, *(attempt.seconds for attempt in first))
+        for turn in range(rounds):
+            timeout = LOCK_TIMEOUTS[turn % len(LOCK_TIMEOUTS)]
+            with closing(event_store(place, lock_timeout=given or timeout)) as store:
+                first, second = _round(backend, store, turn, timeout, chance)
+            saves += [attempt.save for attempt in first + second]
+            found += [what for attempt in first for what in _not_refused(attempt)]
+            late += [what for attempt in first for what in _late(attempt, timeout)]
+            found += [f"not saved afterwards: {a.error!r}" for a in second if a.error]
+            longest[timeout] = max(longest[timeout], *(attempt.seconds for attempt in first))
         rows = read_rows(backend)
     found += anomalies(_last_answers(saves), rows.entries)
-    figures = {"time-out": f"{LOCK_TIMEOUT:.1f} s", "longest wait": f"{longest:.2f} s"}
-    return Outcome(-(-case.count // SAVERS) * SAVERS, found, figures, late)
+    figures = {
+        f"longest wait for a time-out of {timeout:.0f} s": f"{seconds:.2f} s"
+        for timeout, seconds in longest.items()
+    }
+    return Outcome(rounds * SAVERS, found, figures, late)
 
 
 def _not_refused(attempt: Attempt) -> Iterator[str]:
@@ -72,21 +81,21 @@ def _not_refused(attempt: Attempt) -> Iterator[str]:
         yield f"{attempt.error!r} instead of LockTimeout, after {attempt.seconds:.2f} s"
 
 
-def _late(attempt: Attempt) -> Iterator[str]:
-    if attempt.seconds > LOCK_TIMEOUT * ALLOWED:
-        yield f"answered after {attempt.seconds:.2f} s"
+def _late(attempt: Attempt, timeout: float) -> Iterator[str]:
+    if attempt.seconds > timeout * ALLOWED:
+        yield f"answered after {attempt.seconds:.2f} s, for a time-out of {timeout} s"
 
 
 def _round(
-    backend: Backend, store: EventStore, turn: int, chance: random.Random
+    backend: Backend, store: EventStore, turn: int, timeout: float, chance: random.Random
 ) -> tuple[list[Attempt], list[Attempt]]:
     """Return what came of saves while the lock is held, and of the same ones afterwards."""
     batches = [
         [happened(f"{turn}-{n}", i) for i in range(chance.choice((1, 3)))] for n in range(SAVERS)
     ]
-    delays = [chance.uniform(0, LATEST) for _ in batches]
+    delays = [chance.uniform(0, LATEST * timeout) for _ in batches]
     with ThreadPoolExecutor(SAVERS) as threads, _held(backend, turn) as release:
-        patience = threading.Timer(LOCK_TIMEOUT * RELEASED, release)
+        patience = threading.Timer(timeout * RELEASED, release)
         patience.start()
         first = list(threads.map(partial(_attempt, store), batches, delays))
         patience.cancel()
@@ -178,7 +187,7 @@ SCENARIOS = (
         short=16,
         long=80,
         run=hold,
-        control=partial(hold, lock_timeout=60.0),
+        control=partial(hold, given=60.0),
         control_count=8,
     ),
 )

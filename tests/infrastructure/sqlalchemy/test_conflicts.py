@@ -223,6 +223,28 @@ def test_a_lock_that_is_held_too_long_is_a_lock_timeout(sql_backend: Backend) ->
     assert stored(sql_backend) == 2
 
 
+def test_a_program_that_reads_a_file_without_a_wal_is_waited_for_and_then_a_lock_timeout(
+    sqlite_file: Backend,
+) -> None:
+    """The lock is not missing at the beginning of the transaction, but at its COMMIT."""
+    with (
+        application(sqlite_file, sqlite_journal_mode="DELETE", lock_timeout=0.05) as app,
+        closing(sqlite_file.connect(isolation_level=None)) as other,
+    ):
+        note = saved_note(app)
+        other.execute("BEGIN")
+        assert other.execute("SELECT count(*) FROM stored_events").fetchall() == [(1,)]
+        note.edit("second")
+
+        with pytest.raises(LockTimeout):
+            app.save(note)
+
+        other.execute("COMMIT")
+        assert stored(sqlite_file) == 1
+        app.save(note)
+    assert stored(sqlite_file) == 2
+
+
 def _hold(connection: Any, note: Note) -> None:
     """Take the note's next position in a transaction that is left open."""
     connection.cursor().execute(

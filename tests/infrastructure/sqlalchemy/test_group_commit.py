@@ -342,6 +342,39 @@ def test_a_leader_that_takes_long_holds_nobody_up_for_ever(
     assert errors(futures) == [None, None]
 
 
+@pytest.mark.parametrize("lock_timeout", [0.0, 0.5])
+def test_who_is_to_wait_for_a_lock_for_a_short_time_waits_less_for_others(
+    database: Database, threads: ThreadPoolExecutor, lock_timeout: float
+) -> None:
+    """PATIENCE, which is without end here, would make it several times the lock time-out."""
+    groups = GroupCommit(database.record, lock_timeout=lock_timeout)
+    futures = [threads.submit(groups.record, save("a"))]
+    eventually(lambda: database.begun == 1)
+    futures.append(threads.submit(groups.record, save("b")))
+
+    eventually(lambda: database.begun == 2)
+
+    database.open()
+    assert errors(futures) == [None, None]
+
+
+def test_who_has_waited_for_a_short_lock_time_out_in_vain_does_not_wait_again(
+    database: Database, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait_for_a_lock() -> None:
+        time.sleep(0.2)
+        raise LockTimeout("locked")
+
+    monkeypatch.setattr(groupcommit, "PATIENCE_OF_LOCKS", 1e6)  # until all have come together
+    groups = GroupCommit(database.record, shares_lock_timeouts=True, lock_timeout=0.2)
+    futures = queue(threads, groups, database, "a", "b", "c")
+    database.script.append(wait_for_a_lock)
+    database.open()
+
+    assert errors(futures) == [None, LockTimeout, LockTimeout]
+    assert database.begun == 2
+
+
 def test_a_group_does_not_begin_while_a_save_is_being_taken_in(
     database: Database, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

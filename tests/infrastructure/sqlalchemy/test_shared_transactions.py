@@ -19,6 +19,7 @@ from eventsourcing.exceptions import (
     SequencedItemConflict,
 )
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
+from eventsourcing.infrastructure.sqlalchemy import groupcommit
 from eventsourcing.infrastructure.sqlalchemy.datastore import (
     SQLAlchemyDatastore,
     SQLAlchemySettings,
@@ -229,6 +230,7 @@ def test_who_waits_for_a_row_of_another_program_does_not_hold_up_the_others(
 def test_who_waits_for_a_locked_file_waits_once(
     sqlite_file: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(groupcommit, "PATIENCE_OF_LOCKS", 1)  # until all have come together
     with grouping(sqlite_file, lock_timeout=0.5) as app, closing(sqlite_file.connect()) as program:
         notes = edited(app)
         with together(app, monkeypatch, notes) as group:
