@@ -14,7 +14,7 @@ from tests.faults.scenario import Case, Outcome, Scenario
 
 __all__ = ["Run"]
 
-LONGEST = {False: 1800, True: 8 * 3600}  # seconds until a run that hangs is ended, by `is_full`
+LONGEST = {False: 900, True: 8 * 3600}  # seconds until a run that hangs is ended, by `is_full`
 MOST_SHOWN = 10  # anomalies of a run
 MOST_CONTROLS = 3  # runs of a control that finds nothing, for it may depend on chance
 
@@ -42,7 +42,8 @@ class Run:
         """Run it, and print what was found."""
         scenario = self._scenario
         seed = f"seed {self._seed}"
-        print(f"{scenario.name} on {self._backend}: {self._count:,} {scenario.unit}, {seed}")
+        what = f"{scenario.name} on {self._backend}: {self._count:,} {scenario.unit}, {seed}"
+        print(what, flush=True)  # a run that hangs is ended without further words
         faulthandler.dump_traceback_later(self._hangs_after, exit=True)
         began = monotonic()
         outcome = self._try(scenario.run, self._count)

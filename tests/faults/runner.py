@@ -45,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given.seed = random.SystemRandom().randrange(2**32)
     if given.jobs == 0:
         return max([_here(scenario, backend, given) for scenario, backend in chosen], default=1)
+    print(f"seed {given.seed}", flush=True)  # what is killed meanwhile can be run again too
     began = monotonic()
     with ThreadPoolExecutor(given.jobs) as jobs:
         codes = jobs.map(lambda pair: _in_a_process(pair[0], pair[1], given), chosen)

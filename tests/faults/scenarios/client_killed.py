@@ -1,6 +1,7 @@
 """Clients are killed at random instants, and at failpoints around INSERT and COMMIT."""
 
 import random
+import signal
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -36,10 +37,12 @@ def _run(case: Case, application: str) -> Outcome:
     chance = random.Random(case.seed)
     anomalies: list[str] = []
     answers: Counter[str] = Counter()
+    reached: Counter[str] = Counter()
     kills = last = 0
     with opened(case) as backend:
         while kills < case.count:
-            logs = _kill_some(_batch(case, backend, chance, kills, application), chance)
+            batch = _batch(case, backend, chance, kills, application)
+            logs = _kill_some(batch, chance, reached)
             kills += len(logs)
             wait_until_alone(backend)
             logged, rows = read_logs(logs), read_rows(backend, last)
@@ -49,6 +52,9 @@ def _run(case: Case, application: str) -> Outcome:
             for log in logs:
                 log.unlink(missing_ok=True)
     figures = {f"{answer} saves": f"{answers[answer]:,}" for answer in ("ok", "fail", "unknown")}
+    figures |= {f"killed {place}": f"{count:,}" for place, count in sorted(reached.items())}
+    if not reached:
+        anomalies.append("no client came to its failpoint")
     return Outcome(kills, anomalies, figures)
 
 
@@ -83,8 +89,14 @@ def _failpoint(backend: str, chance: random.Random) -> Failpoint:
     )
 
 
-def _kill_some(batch: Iterator[Orders], chance: random.Random) -> Sequence[Path]:
-    """Start clients, see to it that all are killed, and return their logs."""
+def _kill_some(
+    batch: Iterator[Orders], chance: random.Random, reached: Counter[str]
+) -> Sequence[Path]:
+    """Start clients, see to it that all are killed, and return their logs.
+
+    Args:
+        reached: counts those that were killed at their failpoints.
+    """
     clients = [(orders, start(orders)) for orders in batch]
     deadline = time.monotonic() + PATIENCE
     for orders, process in clients:
@@ -94,10 +106,14 @@ def _kill_some(batch: Iterator[Orders], chance: random.Random) -> Sequence[Path]
                 time.sleep(0.002)
             time.sleep(chance.uniform(0, LONGEST_WAIT))  # and so the next one lives longer
             process.kill()
-    for _, process in clients:
-        wait([process.sentinel], deadline - time.monotonic())
+    for orders, process in clients:
+        is_dead = wait([process.sentinel], deadline - time.monotonic())
         process.kill()
         process.join()
+        if process.exitcode != -signal.SIGKILL:
+            raise RuntimeError(f"a client was not killed, and ended with {process.exitcode}")
+        if is_dead and orders.failpoint:
+            reached[f"{orders.failpoint.when} {orders.failpoint.text}"] += 1
     return [Path(orders.log) for orders, _ in clients]
 
 
