@@ -1,6 +1,15 @@
 """The checker sees what it is for: each kind of fault, planted into a history without one."""
 
-from tests.races.checker import Entry, Save, anomalies
+import pytest
+
+from tests.races.checker import (
+    Entry,
+    Movement,
+    Save,
+    anomalies,
+    bank_anomalies,
+    feed_anomalies,
+)
 
 A0, A1, A2 = Entry("a", "s", 0), Entry("b", "s", 1), Entry("c", "s", 2)
 RIVAL = Entry("r", "s", 0)
@@ -94,3 +103,82 @@ def test_streams_do_not_depend_on_each_other() -> None:
     other = Entry("o", "t", 0)
     saves = [*SAVES, Save((other,), "ok", invoked=8, answered=9)]
     assert anomalies(saves, [other, *STORED]) == []
+
+
+# -- a bank ------------------------------------------------------------------------------
+
+BANK = [
+    Movement("a", 1, -30, -30),
+    Movement("b", 1, 30, 30),
+    Movement("b", 2, -10, 20),
+    Movement("a", 2, 10, -20),
+]
+
+
+def test_a_bank_whose_balances_follow_from_each_other_has_no_anomalies() -> None:
+    assert bank_anomalies(BANK) == []
+
+
+def test_a_lost_update_is_seen() -> None:
+    """Both transfers were made of the balances of 0, and the second forgot the first."""
+    second = [Movement("b", 2, -10, -10), Movement("a", 2, 10, 10)]
+
+    assert bank_anomalies([*BANK[:2], *second]) == [
+        "lost update: b at 2 has -10, where 20 should be",
+        "lost update: a at 2 has 10, where -20 should be",
+    ]
+
+
+def test_a_lost_update_that_leaves_its_mark_on_the_total_is_seen() -> None:
+    found = bank_anomalies([*BANK[:3], Movement("a", 2, 10, 10)])
+
+    assert found == [
+        "lost update: a at 2 has 10, where -20 should be",
+        "the balances add up to 30, where 0 should be",
+    ]
+
+
+def test_half_of_a_transfer_is_seen() -> None:
+    assert bank_anomalies(BANK[:3]) == [
+        "the movements add up to -10, where 0 should be",
+        "the balances add up to -10, where 0 should be",
+    ]
+
+
+# -- readers of the feed -----------------------------------------------------------------
+
+PLACES = [(1, "s", 0), (2, "t", 0), (4, "s", 1), (5, "s", 2)]
+
+
+def test_a_reader_that_meets_each_event_once_in_order_has_no_anomalies() -> None:
+    assert feed_anomalies(SAVES, PLACES, PLACES) == []
+
+
+@pytest.mark.parametrize(
+    ("read", "found"),
+    [
+        ([*PLACES[:1], *PLACES[2:]], ["missed: (2, 't', 0)"]),
+        (
+            [*PLACES, PLACES[1]],
+            ["read 2 times: (2, 't', 0)", "read after what follows it: (2, 't', 0)"],
+        ),
+        ([*PLACES, (6, "s", 3)], ["read, but not stored: (6, 's', 3)"]),
+        (
+            [PLACES[1], PLACES[0], *PLACES[2:]],
+            ["read after what follows it: (1, 's', 0)"],
+        ),
+    ],
+    ids=["skipped", "twice", "from nowhere", "backwards"],
+)
+def test_a_reader_that_goes_wrong_is_seen(
+    read: list[tuple[int, str, int]], found: list[str]
+) -> None:
+    assert feed_anomalies([], PLACES, read) == found
+
+
+def test_a_save_that_is_read_before_what_was_acknowledged_earlier_is_seen() -> None:
+    later = Save((Entry("o", "t", 0),), "ok", invoked=9, answered=10)
+
+    assert feed_anomalies([*SAVES, later], PLACES, PLACES) == [
+        "position 2 was saved after what was read behind it"
+    ]
