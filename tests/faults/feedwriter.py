@@ -26,7 +26,6 @@ __all__ = ["LONGEST", "FeedOrders", "start"]
 
 LONGEST = 2.0  # seconds for which a transaction is kept open
 ROLLED_BACK = 0.25  # of those that are
-MOST_EVENTS = 12  # of a stream in one save
 PAUSE = 0.01
 
 
@@ -41,6 +40,7 @@ class FeedOrders:
         streams: all of which each of its threads writes to.
         threads: how many writers it has.
         held: how probable it is that a transaction is kept open.
+        events: how many a save has at most, all of one stream.
         stop: a file; when that is there, the client ends.
     """
 
@@ -50,6 +50,7 @@ class FeedOrders:
     streams: tuple[str, ...]
     threads: int
     held: float
+    events: int
     stop: str
 
 
@@ -140,7 +141,7 @@ class _Writer:
         stream = self._chance.choice(self._orders.streams)
         last = store.get_most_recent_event(stream)
         version = 0 if last is None else getattr(last, "originator_version") + 1  # noqa: B009
-        count = self._chance.randint(1, MOST_EVENTS)
+        count = self._chance.randint(1, self._orders.events)
         return [happened(stream, version + n) for n in range(count)]
 
     def _invoke(self, key: str, events: Sequence[Happened]) -> None:

@@ -28,6 +28,8 @@ from tests.races.checker import Entry, feed_anomalies
 CLIENTS, THREADS = 4, 4
 HELD = 0.2  # of the transactions are kept open
 STREAMS = 40  # of a generation of writers
+MOST_EVENTS = 12  # of a save
+MOST_SAVES = 50_000  # that a run needs about; a long one has larger saves instead
 LONGEST_STOP = 1.0  # seconds
 SECONDS_BETWEEN_BLOWS = 1.5
 SECONDS_TO_CATCH_UP = 60.0
@@ -183,6 +185,7 @@ def _write(case: Case, backend: Backend, held: float) -> Sequence[Path]:
                 streams=tuple(f"{generation}-{n}" for n in range(STREAMS)),
                 threads=THREADS,
                 held=held,
+                events=max(MOST_EVENTS, 2 * case.count // MOST_SAVES),
                 stop=str(stop),
             )
         )
