@@ -119,7 +119,7 @@ class PostgreSQLDriver(Driver):
     extra = "postgresql"
     takes_columns = True
     commits_groups = True
-    lanes = 2
+    lanes = 4
     shares_lock_timeouts = True  # for a group soon gives up the lock on a row
     # The least that a transaction can write, so that its commit waits for standbys.
     confirmation = "SELECT pg_logical_emit_message(true, 'eventsourcing', '')"
