@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from queue import Empty
 from typing import Any
 
@@ -12,7 +12,12 @@ import pytest
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.application.subscription import Subscription
 from eventsourcing.exceptions import ConcurrencyError, ProgrammingError
-from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemySettings
+from eventsourcing.infrastructure.sequenceditem import SequencedItem
+from eventsourcing.infrastructure.sqlalchemy.datastore import (
+    SQLAlchemyDatastore,
+    SQLAlchemySettings,
+)
+from eventsourcing.infrastructure.sqlalchemy.gapless import GaplessRecordManager
 from eventsourcing.infrastructure.sqlalchemy.postgresqlnotify import (
     PostgreSQLAnnouncements,
     channel_of,
@@ -20,7 +25,7 @@ from eventsourcing.infrastructure.sqlalchemy.postgresqlnotify import (
 from tests.application.test_subscriptions import NEVER, PATIENCE, Reading, reading, store
 from tests.backends import Backend
 from tests.contracts.eventstore import happened
-from tests.infrastructure.sqlalchemy.helpers import eventually, run, stored
+from tests.infrastructure.sqlalchemy.helpers import eventually, run, stored, unnumbered_table
 from tests.infrastructure.sqlalchemy.test_forks import fork, succeeded
 from tests.projections.processes import PROCESSES
 
@@ -329,4 +334,12 @@ def test_an_application_that_cannot_be_made_leaves_no_thread(postgresql: Backend
     run(postgresql, "CREATE TABLE stored_events (id int)")
     with pytest.raises(ProgrammingError):
         application(postgresql.uri)
+    assert threading.active_count() == before
+
+
+def test_nor_does_a_record_manager_for_a_table_that_counts_no_rows(postgresql: Backend) -> None:
+    before = threading.active_count()
+    datastore = SQLAlchemyDatastore(SQLAlchemySettings(postgresql.uri, notify=True))
+    with closing(datastore), pytest.raises(ProgrammingError, match="no column that counts rows"):
+        GaplessRecordManager(datastore, unnumbered_table(), SequencedItem)
     assert threading.active_count() == before

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from eventsourcing.exceptions import ProgrammingError, SequencedItemConflict
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
 from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemyDatastore
-from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
+from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager, table_of
 from eventsourcing.infrastructure.sqlalchemy.statements import (
     Statements,
     Write,
@@ -71,11 +71,12 @@ class GaplessRecordManager(SQLAlchemyRecordManager):
         record_class: Table | type | None = None,
         item_class: type[tuple[Any, ...]] = StoredEvent,
     ) -> None:
-        super().__init__(datastore, record_class, item_class)
         fields: tuple[str, ...] = item_class._fields  # type: ignore[attr-defined]
-        column = self.table.autoincrement_column
+        table = table_of(record_class)
+        column = table.autoincrement_column
         if column is None or column.name in fields:
-            raise ProgrammingError(f"table {self.table.fullname!r} has no column that counts rows")
+            raise ProgrammingError(f"table {table.fullname!r} has no column that counts rows")
+        super().__init__(datastore, table, item_class)  # which may start a thread, so comes after
         dialect = datastore.dialect
         self._column = column
         self._numbered = Statements(self.table, (column.name, *fields), dialect, datastore.driver)

@@ -27,7 +27,7 @@ from eventsourcing.infrastructure.sqlalchemy.tables import (
 )
 from eventsourcing.infrastructure.subjectkeys import SubjectKeys
 
-__all__ = ["SQLAlchemyRecordManager"]
+__all__ = ["SQLAlchemyRecordManager", "table_of"]
 
 FIRST_PAGE = 100
 LARGEST_PAGE = 1000
@@ -64,7 +64,7 @@ class SQLAlchemyRecordManager(RecordManager):
         self.datastore = datastore
         self.item_class = item_class
         self.can_repeat = datastore.can_repeat
-        self.table = _table_of(record_class)
+        self.table = table_of(record_class)
         fields: tuple[str, ...] = item_class._fields  # type: ignore[attr-defined]
         self._statements = Statements(self.table, fields, datastore.dialect, datastore.driver)
         self._position = fields[:2]
@@ -226,7 +226,12 @@ def _next_page(rows: Sequence[Sequence[Any]]) -> int:
     return min(LARGEST_PAGE, max(1, PAGE_BYTES // max(1, size)))
 
 
-def _table_of(record_class: Table | type | None) -> Table:
+def table_of(record_class: Table | type | None) -> Table:
+    """Returns the table that a record class stands for.
+
+    Raises:
+        ProgrammingError: it stands for none.
+    """
     if record_class is None:
         return stored_events_table()
     table = getattr(record_class, "__table__", record_class)

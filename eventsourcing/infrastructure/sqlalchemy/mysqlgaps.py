@@ -16,6 +16,7 @@ from sqlalchemy import Column, String, Uuid
 from eventsourcing.exceptions import (
     DatabaseUnavailable,
     LockTimeout,
+    OutcomeUnknown,
     PersistenceError,
     ProgrammingError,
     TransactionConflict,
@@ -114,11 +115,16 @@ class MySQLGaps(GapRule):
         """Closes a gap, and tells whether that is done; not if a writer has a row in it."""
         own = ", '{0}'" if self._has_event_id else ""
         row = f"({{0}}, '', {{0}}, '{NO_TOPIC}', ''{own})"
-        sql = self._fence_sql + ", ".join(map(row.format, missing))
+        write = Write(self._fence_sql + ", ".join(map(row.format, missing)), ())
         try:
-            self._datastore.execute(Write(sql, ()))
+            try:
+                self._datastore.execute(write)
+            except OutcomeUnknown:
+                self._datastore.execute(write)  # a fence that is there already is left alone
         except (LockTimeout, TransactionConflict):
             return False
+        except OutcomeUnknown as error:  # which is a saver's matter, and this is a reading
+            raise DatabaseUnavailable(str(error)) from error
         return True
 
     def _is_quiet(self, first: int, last: int) -> bool:

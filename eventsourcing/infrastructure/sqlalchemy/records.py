@@ -21,7 +21,12 @@ class Base(DeclarativeBase):
 
 
 class StoredEventRecord(Base):
-    """A row of the default table ``stored_events``."""
+    """A row of the default table ``stored_events``.
+
+    On MariaDB and MySQL it is no event if its topic is empty (docs: explanation/feed)::
+
+        select(StoredEventRecord).where(StoredEventRecord.topic != "")
+    """
 
     __table__ = stored_events_table(metadata=Base.metadata)
 

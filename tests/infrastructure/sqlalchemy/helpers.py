@@ -63,6 +63,18 @@ def table_with(*more: Any, topic: Any = State, state: Any = State) -> Table:
     )
 
 
+def unnumbered_table() -> Table:
+    """Return a table for sequenced items whose rows nobody counts."""
+    return Table(
+        "unnumbered",
+        MetaData(),
+        Column("sequence_id", OriginatorId, primary_key=True),
+        Column("position", BigInteger, primary_key=True, autoincrement=False),
+        Column("topic", State),
+        Column("state", State),
+    )
+
+
 def application(backend: Backend, **options: Any) -> SimpleApplication:
     """Return an application with settings of its own."""
     setup_table = options.pop("setup_table", True)

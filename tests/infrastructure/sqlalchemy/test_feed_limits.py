@@ -4,15 +4,17 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
-from sqlalchemy import BigInteger
+from sqlalchemy import BigInteger, func, select
+from sqlalchemy.orm import Session
 
 from eventsourcing.application.simple import SimpleApplication
-from eventsourcing.exceptions import ProgrammingError, ReadOnlyDatabase
+from eventsourcing.exceptions import DatabaseUnavailable, ProgrammingError, ReadOnlyDatabase
 from eventsourcing.infrastructure.sqlalchemy.datastore import (
     SQLAlchemyDatastore,
     SQLAlchemySettings,
 )
 from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
+from eventsourcing.infrastructure.sqlalchemy.records import StoredEventRecord
 from tests.backends import Backend, postgresql_backend
 from tests.contracts.eventstore import happened
 from tests.infrastructure.sqlalchemy.helpers import (
@@ -30,7 +32,9 @@ from tests.infrastructure.sqlalchemy.interleavings import (
     feed_of,
     writers_on,
 )
+from tests.servers.address import Address
 from tests.servers.postgresql import empty_database
+from tests.servers.proxy import Cut, Proxy, Where
 from tests.servers.quorum import QuorumCluster
 
 
@@ -119,6 +123,58 @@ def test_a_fence_is_in_no_stream(mariadb: Backend, app_on_mariadb: SimpleApplica
         app.event_store.store([happened(stream, n) for n in range(9)])
         assert len(list(app.event_store.get_domain_events(stream))) == 9
     assert {n.position for n in app.notification_log.select()} == set(range(8, 44))
+
+
+def test_an_empty_topic_tells_a_fence_in_queries_of_ones_own(
+    mariadb: Backend, app_on_mariadb: SimpleApplication
+) -> None:
+    run(mariadb, FENCE)
+    app_on_mariadb.event_store.store([happened("s", n) for n in range(3)])
+    is_event = StoredEventRecord.topic != ""
+    with engine_of(mariadb) as engine, Session(engine) as session:
+        count = select(func.count()).select_from(StoredEventRecord)
+        assert (session.scalar(count), session.scalar(count.where(is_event))) == (4, 3)
+        found = session.scalars(select(StoredEventRecord).where(is_event)).all()
+        assert {each.originator_id for each in found} == {"s"}
+
+
+@pytest.fixture
+def proxy(mariadb: Backend) -> Iterator[Proxy]:
+    with Proxy(Address.from_uri(str(mariadb.uri), default_port=0)) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def app_with_a_gap(mariadb: Backend, proxy: Proxy) -> Iterator[SimpleApplication]:
+    """An application behind a proxy, with a gap in its feed that is to be fenced."""
+    with application(mariadb, uri=proxy.uri(str(mariadb.uri))) as app:
+        app.event_store.store(happened("s", 0))
+        run(mariadb, "ALTER TABLE stored_events AUTO_INCREMENT = 3")
+        app.event_store.store(happened("s", 1))
+        yield app
+
+
+@pytest.mark.parametrize("where", list(Where), ids=lambda where: where.name)
+def test_a_connection_that_is_lost_while_a_gap_is_fenced_is_not_noticed(
+    mariadb: Backend, proxy: Proxy, app_with_a_gap: SimpleApplication, where: Where
+) -> None:
+    proxy.cut(Cut(b"INSERT IGNORE", where))
+    assert [n.position for n in app_with_a_gap.notification_log.select()] == [1, 3]
+    assert (proxy.cuts, stored(mariadb)) == (1, 3)
+
+
+@pytest.mark.parametrize("is_back", [True, False], ids=["is lost again", "cannot be had again"])
+def test_a_database_that_is_lost_while_a_gap_is_fenced_is_unavailable_as_to_any_reader(
+    proxy: Proxy, app_with_a_gap: SimpleApplication, is_back: bool
+) -> None:
+    log, cut = app_with_a_gap.notification_log, Cut(b"INSERT IGNORE", Where.BEFORE_ANSWER)
+    proxy.cut(*[cut] * (1 + is_back))
+    if not is_back:
+        proxy.refuse()
+    with pytest.raises(DatabaseUnavailable):
+        list(log.select())
+    proxy.accept()
+    assert [n.position for n in log.select()] == [1, 3]
 
 
 @pytest.fixture

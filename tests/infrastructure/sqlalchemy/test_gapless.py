@@ -5,7 +5,6 @@ from contextlib import closing, contextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import BigInteger, Column, MetaData, Table
 from sqlalchemy.orm import Session
 
 from eventsourcing.application.simple import SimpleApplication
@@ -23,12 +22,17 @@ from eventsourcing.infrastructure.sqlalchemy.datastore import (
 )
 from eventsourcing.infrastructure.sqlalchemy.gapless import GaplessRecordManager
 from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
-from eventsourcing.infrastructure.sqlalchemy.tables import OriginatorId, State
 from tests.backends import Backend
 from tests.contracts.places import TABLES, Place, SQLAlchemyPlace
 from tests.contracts.recordmanager import ManagerPort, RecordManagerContract, item
 from tests.contracts.streams import Port
-from tests.infrastructure.sqlalchemy.helpers import engine_of, in_threads, run, saved_note
+from tests.infrastructure.sqlalchemy.helpers import (
+    engine_of,
+    in_threads,
+    run,
+    saved_note,
+    unnumbered_table,
+)
 
 SAVERS, SAVES = 4, 25
 
@@ -163,14 +167,6 @@ def test_without_a_counter_the_error_says_what_to_do(sql_backend: Backend) -> No
 
 
 def test_a_table_without_numbers_is_refused(sqlite_file: Backend) -> None:
-    table = Table(
-        "unnumbered",
-        MetaData(),
-        Column("sequence_id", OriginatorId, primary_key=True),
-        Column("position", BigInteger, primary_key=True, autoincrement=False),
-        Column("topic", State),
-        Column("state", State),
-    )
     datastore = SQLAlchemyDatastore(SQLAlchemySettings(uri=sqlite_file.uri))
     with closing(datastore), pytest.raises(ProgrammingError, match="no column that counts rows"):
-        GaplessRecordManager(datastore, table, SequencedItem)
+        GaplessRecordManager(datastore, unnumbered_table(), SequencedItem)
