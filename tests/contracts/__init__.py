@@ -6,6 +6,7 @@
 | ``eventstore.EventStoreContract``        | the event store above it                              |
 | ``payloads.PayloadContract``             | what the event store does to values                   |
 | ``application.ApplicationContract``      | ``SimpleApplication`` and its repository              |
+| ``feed.FeedContract``                    | the feed of all events                                |
 | ``timetravel.TimeTravelContract``        | the repository's view of the past                     |
 | ``caching.CachingContract``              | aggregates kept in memory                             |
 | ``sealing.SealingContract``              | what is encrypted and compressed                      |
@@ -30,6 +31,7 @@ for module in (
     "caching",
     "erasure",
     "eventstore",
+    "feed",
     "model",
     "payloads",
     "recordmanager",

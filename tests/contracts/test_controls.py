@@ -1,17 +1,20 @@
 """The suites fail with an adapter that has a fault."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.exceptions import SequencedItemConflict
 from eventsourcing.infrastructure.eventstore import EventStore
+from eventsourcing.infrastructure.feed import Feed, FeedPage
 from eventsourcing.infrastructure.memory import MemoryRecordManager
 from eventsourcing.infrastructure.recordmanager import EVERYTHING, Bounds
 from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
 from tests.contracts.broken import HalfBatches, LastOneWins, LosesTheLast
 from tests.contracts.eventstore import EventStoreContract
+from tests.contracts.feed import FeedContract
 from tests.contracts.payloads import TEXTS, PayloadContract
 from tests.contracts.places import MemoryPlace
 from tests.contracts.recordmanager import ManagerPort
@@ -95,6 +98,36 @@ def test_a_lost_event_id_is_found_by_the_suite_of_the_event_store() -> None:
     test(_store(MemoryRecordManager()))
     with pytest.raises((AssertionError, pytest.fail.Exception)):
         test(_store(ForgetsContext()))
+
+
+def _with_pages(change: Callable[[FeedPage], FeedPage]) -> type[MemoryRecordManager]:
+    """Return a class whose feed has other pages."""
+
+    class Changed(MemoryRecordManager):
+        def feed(self) -> Feed:
+            feed: Any = super().feed()
+            pages = feed.get_pages
+            feed.get_pages = lambda bounds: map(change, pages(bounds))
+            return cast(Feed, feed)
+
+    return Changed
+
+
+FEEDS: dict[str, Callable[[FeedPage], FeedPage]] = {
+    "by stream": lambda page: FeedPage(page.positions, sorted(page.items)),
+    "a doubled event": lambda page: FeedPage([*page.positions] * 2, [*page.items] * 2),
+    "a lost event": lambda page: FeedPage(page.positions[1:], page.items[1:]),
+}
+
+
+@pytest.mark.parametrize("fault", FEEDS)
+def test_a_fault_is_found_by_the_suite_of_the_feed(fault: str) -> None:
+    test = FeedContract().test_each_event_is_there_once_in_the_order_of_the_saves
+    with SimpleApplication(record_manager=MemoryRecordManager()) as app:
+        test(app, app.notification_log)
+    faulty = _with_pages(FEEDS[fault])()
+    with SimpleApplication(record_manager=faulty) as app, pytest.raises(AssertionError):
+        test(app, app.notification_log)
 
 
 def _store(manager: MemoryRecordManager) -> EventStore:

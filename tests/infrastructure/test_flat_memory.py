@@ -1,4 +1,4 @@
-"""A long stream is read in memory that does not grow with its length."""
+"""A long stream, and the feed, are read in memory that does not grow with their length."""
 
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ import pytest
 
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.domain.model.aggregate import AggregateRoot
-from eventsourcing.infrastructure.sqlalchemy import manager
+from eventsourcing.infrastructure.sqlalchemy import feed, manager
 
 LENGTH = 100_000
 STREAM = "a long one"
@@ -58,7 +58,17 @@ def replay(app: SimpleApplication) -> int:
     return app.repository.get(STREAM, Counter).version
 
 
-each_way = pytest.mark.parametrize("read", [iterate, iterate_backwards, replay])
+def follow(app: SimpleApplication) -> int:
+    return sum(1 for _ in app.notification_log.select())
+
+
+def follow_backwards(app: SimpleApplication) -> int:
+    return sum(1 for _ in app.notification_log.select(is_ascending=False))
+
+
+each_way = pytest.mark.parametrize(
+    "read", [iterate, iterate_backwards, replay, follow, follow_backwards]
+)
 
 
 def peak(app: SimpleApplication, read: Read) -> int:
@@ -80,6 +90,7 @@ def test_a_long_stream_is_read_in_flat_memory(app: SimpleApplication, read: Read
 def test_control_a_page_without_bounds_is_not_flat(
     app: SimpleApplication, read: Read, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(manager, "FIRST_PAGE", LENGTH)
+    for module in (manager, feed):
+        monkeypatch.setattr(module, "FIRST_PAGE", LENGTH)
 
     assert peak(app, read) > 4 * FLAT
