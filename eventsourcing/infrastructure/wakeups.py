@@ -38,6 +38,10 @@ class Wakeup:
             with suppress(OSError):  # closed
                 self._sender.send(b"\0")
 
+    def wait(self, seconds: float) -> bool:
+        """Waits until it rings, and tells whether it does; False if time is over."""
+        return wait_for_any(seconds, self)
+
     def clear(self) -> None:
         """Takes back what has rung. Look for what it may have rung for after that."""
         with suppress(OSError):

@@ -186,6 +186,30 @@ def test_a_rebuild_under_load(app: SimpleApplication, sql_backend: Backend) -> N
     assert seen(sql_backend) == cents(app)
 
 
+def test_a_rebuild_comes_to_its_end_while_others_never_pause(
+    app: SimpleApplication, sql_backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whenever it looks how far there is to go, there is one more event."""
+    account, end = app.repository.get("a1", Account), ProjectionControl.end
+    looks = iter(range(100))
+
+    def end_of_what_grows(self: ProjectionControl) -> int:
+        account.pay(next(looks))
+        app.save(account)
+        return end(self)
+
+    monkeypatch.setattr(ProjectionControl, "end", end_of_what_grows)
+    rebuild(app, Second(), page_size=5)
+    monkeypatch.undo()
+
+    control = ProjectionControl(app, Second())
+    assert control.checkpoints()[0].is_live
+    assert control.lag() <= 5
+    with quick(app, Second()) as runner:
+        runner.catch_up()
+    assert seen(sql_backend) == cents(app)
+
+
 def test_who_waits_for_a_save_can_read_it(app: SimpleApplication, sql_backend: Backend) -> None:
     account = app.repository.get("a1", Account)
     control = ProjectionControl(app, First())
@@ -234,3 +258,12 @@ def test_a_changed_number_of_shards_needs_a_new_version(app: SimpleApplication) 
 
     with pytest.raises(ProgrammingError, match="has 1 shards, not 2"):
         quick(app, More())
+
+
+def test_a_version_that_nobody_has_begun_is_at_the_beginning(app: SimpleApplication) -> None:
+    control = ProjectionControl(app, Second())
+
+    with pytest.raises(ProjectionBehind) as caught:
+        control.wait(1, timeout=0.01)
+
+    assert (caught.value.position, control.position(), control.lag()) == (0, 0, 18)

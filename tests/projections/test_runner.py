@@ -1,11 +1,19 @@
 """A projection shows each event exactly once."""
 
+import signal
+import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from sqlalchemy.orm import Session
 
+from eventsourcing.application.projections.control import ProjectionControl
+from eventsourcing.application.projections.definition import handles
+from eventsourcing.application.projections.runner import ProjectionRunner
 from eventsourcing.application.simple import SimpleApplication
 from tests.backends import Backend
+from tests.infrastructure.sqlalchemy.helpers import eventually
 from tests.projections.model import (
     Account,
     Posted,
@@ -72,3 +80,67 @@ def test_an_external_target_is_given_the_position(app: SimpleApplication) -> Non
         runner.catch_up()
 
     assert Posted.seen == [(2, 1), (3, 2)]
+
+
+def test_a_signal_handler_may_stop_it(app: SimpleApplication) -> None:
+    runner = ProjectionRunner(app, Statement(), poll_seconds=3600, lease_seconds=3600)
+    before = signal.signal(signal.SIGUSR1, lambda *_: runner.stop())
+    main = threading.main_thread().ident
+    timer = threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGUSR1))
+    try:
+        timer.start()
+        with runner:
+            runner.run()
+        timer.join()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_stop_ends_the_pause_before_another_attempt(app: SimpleApplication) -> None:
+    filled(app)
+
+    class Failing(Statement):
+        @handles(Account.Created)
+        def opened(self, event: Account.Created, session: Session) -> None:
+            runner.stop()
+            raise ValueError
+
+    runner = ProjectionRunner(app, Failing(), first_pause=3600)
+    with runner:
+        runner.catch_up()
+
+    assert ProjectionControl(app, Statement()).position() == 0
+
+
+class Halting(ProjectionRunner):
+    """Reads no page before it may."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.is_reading, self.may_read = threading.Event(), threading.Event()
+
+    def _read(self, *args: Any) -> Any:
+        self.is_reading.set()
+        assert self.may_read.wait(30)
+        return super()._read(*args)
+
+
+def test_a_runner_that_is_closed_in_the_middle_of_a_page_keeps_no_lease(
+    app: SimpleApplication,
+) -> None:
+    filled(app)
+    runner = Halting(app, Statement())
+    working = threading.Thread(target=runner.run)
+    closing = threading.Thread(target=runner.close)
+    working.start()
+    assert runner.is_reading.wait(30)
+    closing.start()
+    eventually(lambda: runner._is_stopped)
+    closing.join(0.2)  # so long would give_back() take, if it did not wait
+    runner.may_read.set()
+    for thread in (working, closing):
+        thread.join(30)
+        assert not thread.is_alive()
+
+    (checkpoint,) = ProjectionControl(app, Statement()).checkpoints()
+    assert (checkpoint.owner, checkpoint.seconds_left > 0) == (None, False)

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from queue import Queue
 from typing import Any
 
@@ -12,8 +12,17 @@ from eventsourcing.application.projections import runner as runners
 from eventsourcing.application.projections.control import ProjectionControl
 from eventsourcing.application.projections.runner import ProjectionRunner
 from eventsourcing.application.simple import SimpleApplication
+from eventsourcing.domain.model.saving import Saved
+from eventsourcing.exceptions import ProjectionBehind
 from eventsourcing.infrastructure.wakeups import wait_for_any
+from tests.application.test_announcements import (
+    CHANNEL,
+    LISTENERS,
+    announcements_of,
+    application,
+)
 from tests.backends import Backend
+from tests.infrastructure.sqlalchemy.helpers import eventually, run
 from tests.projections.model import Account, Sharded, Statement, expected, shown
 
 PATIENCE = 30.0
@@ -64,7 +73,7 @@ def running(
                 after_look(self)
             return has_found
 
-    with Runner(app, projection, poll_seconds=NEVER) as runner:
+    with Runner(app, projection, poll_seconds=NEVER, lease_seconds=NEVER) as runner:
         thread = threading.Thread(target=runner.run)
         thread.start()
         try:
@@ -114,8 +123,88 @@ def test_a_stop_between_its_look_and_its_wait_is_heard(
         assert not thread.is_alive()
 
 
+def test_it_does_not_wait_for_longer_than_its_leases_hold(
+    app: SimpleApplication, waits: Waits
+) -> None:
+    with ProjectionRunner(app, Statement(), poll_seconds=NEVER, lease_seconds=0.3) as runner:
+        thread = threading.Thread(target=runner.run)
+        thread.start()
+        for _ in range(5):
+            waits.begun.get(timeout=PATIENCE)
+        runner.stop()
+        thread.join(PATIENCE)
+
+
 def test_it_is_told_nothing_once_it_has_stopped(app: SimpleApplication) -> None:
     with running(app, Statement()):
         pass
 
     assert app.event_store._listeners == ()
+
+
+# -- told by PostgreSQL
+
+
+@pytest.fixture
+def saver(postgresql: Backend) -> Iterator[SimpleApplication]:
+    """An application that tells others of what it saves."""
+    with application(postgresql.uri) as app:
+        yield app
+
+
+@contextmanager
+def listening(postgresql: Backend, waits: Waits) -> Iterator[ProjectionControl]:
+    """A runner of another application, which listens, has found nothing, and waits."""
+    with closing(application(postgresql.uri)) as app, running(app, Statement()):
+        for _ in range(2):  # it listens after the first wait, and then looks once more
+            waits.begun.get(timeout=PATIENCE)
+        yield ProjectionControl(app, Statement())
+
+
+def paid(saver: SimpleApplication) -> Saved:
+    account = Account.create()
+    account.pay(1)
+    return saver.save(account)
+
+
+def test_it_is_told_of_what_another_application_saves(
+    postgresql: Backend, saver: SimpleApplication, waits: Waits
+) -> None:
+    with listening(postgresql, waits) as control:
+        for _ in range(3):
+            control.wait(paid(saver).position, PATIENCE)
+
+    assert shown(postgresql) == expected(saver)
+
+
+def test_control_if_nobody_tells_it_does_not_look(
+    postgresql: Backend,
+    saver: SimpleApplication,
+    waits: Waits,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(announcements_of(saver), "_send", lambda: None)
+    with listening(postgresql, waits) as control:
+        saved = paid(saver)
+        with pytest.raises(ProjectionBehind):
+            control.wait(saved.position, 1)
+        run(postgresql, "SELECT pg_notify(%s, '')", CHANNEL)
+        control.wait(saved.position, PATIENCE)
+
+
+def test_if_its_listener_is_cut_off_it_looks_and_listens_again(
+    postgresql: Backend, saver: SimpleApplication, waits: Waits
+) -> None:
+    with listening(postgresql, waits) as control:
+        ((killed,),) = run(postgresql, f"SELECT pid {LISTENERS}")
+        run(postgresql, "SELECT pg_terminate_backend(%s)", killed)
+        eventually(lambda: run(postgresql, f"SELECT pid {LISTENERS}") not in ([], [(killed,)]))
+        control.wait(paid(saver).position, PATIENCE)
+
+
+def test_a_runner_that_has_stopped_listens_no_more(
+    postgresql: Backend, saver: SimpleApplication, waits: Waits
+) -> None:
+    with listening(postgresql, waits):
+        assert len(run(postgresql, f"SELECT pid {LISTENERS}")) == 1
+    eventually(lambda: run(postgresql, f"SELECT pid {LISTENERS}") == [])

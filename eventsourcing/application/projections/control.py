@@ -168,6 +168,8 @@ class ProjectionControl:
 
     def _reached(self) -> int:
         found = self.checkpoints()
+        if not found:
+            return 0  # no runner has ever begun
         if all(each.owner == SAVERS for each in found):
             return MAX_POSITION  # with the save itself
         return min(each.position for each in found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -154,22 +154,15 @@ class PageWriter:
         self, leases: Sequence[Lease], page: Page, error: Exception, attempts: int
     ) -> list[Lease]:
         """Sets the stream of the only event of a page aside, and moves the checkpoint on."""
-        letter = self._failed_letter(page, error, attempts)
-        moved = self._store.advance(
-            leases,
-            page.position,
-            self._seconds,
-            lambda session: self._letters.put(session.connection(), [letter]),
-        )
-        self.telemetry.set_aside()
-        return moved
+        letters = [self._failed_letter(page, error, attempts)]
+        return self._advance(leases, page, self._putting(letters), letters, streams=1)
 
     def _in_transaction(self, leases: Sequence[Lease], page: Page) -> list[Lease]:
         shards = [each.shard for each in leases]
+        behind: list[DeadLetter] = []
 
         def work(session: Any) -> None:
             aside = self._letters.streams(session.connection(), shards)
-            behind = []
             for index, n in enumerate(page.notifications):
                 if n.originator_id in aside:
                     behind.append(self._letter(n))
@@ -181,22 +174,32 @@ class PageWriter:
                 self._fail(error, 0 if len(page.notifications) == 1 else None)
             self._letters.put(session.connection(), behind)
 
-        return self._store.advance(leases, page.position, self._seconds, work)
+        return self._advance(leases, page, work, behind)
 
     def _before_transaction(self, leases: Sequence[Lease], page: Page) -> list[Lease]:
         aside = self._aside(leases)
-        behind = []
+        behind: list[DeadLetter] = []
         for index, n in enumerate(page.notifications):
             if n.originator_id in aside:
                 behind.append(self._letter(n))
             else:
                 self._handle(n, n.position, index)
-        return self._store.advance(
-            leases,
-            page.position,
-            self._seconds,
-            lambda session: self._letters.put(session.connection(), behind),
-        )
+        return self._advance(leases, page, self._putting(behind), behind)
+
+    def _putting(self, letters: Sequence[DeadLetter]) -> Callable[[Any], None]:
+        return lambda session: self._letters.put(session.connection(), letters)
+
+    def _advance(
+        self,
+        leases: Sequence[Lease],
+        page: Page,
+        work: Callable[[Any], None],
+        letters: Sequence[DeadLetter],
+        streams: int = 0,
+    ) -> list[Lease]:
+        moved = self._store.advance(leases, page.position, self._seconds, work)
+        self.telemetry.set_aside(streams, len(letters))
+        return moved
 
     def _aside(self, leases: Sequence[Lease]) -> set[object]:
         with self._store.datastore.reading() as connection:

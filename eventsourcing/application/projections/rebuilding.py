@@ -46,7 +46,8 @@ def rebuild(
 
     The version before goes on meanwhile, and is neither stopped nor dropped. If the process is
     killed, do it again: it goes on where it was. Runners of the new version in other processes
-    help.
+    help. While events are saved without a pause, it is shown once it is no further behind than
+    what is saved during one page.
 
     Args:
         on_progress: is called about once a second, and at the end.
@@ -67,12 +68,15 @@ def rebuild(
     ) as runner:
         began = _Mark(control)
         report_at = monotonic() + SECONDS
-        while control.lag() > 0:
-            if not runner.step():
-                sleep(min(0.1, lease_seconds / 10))  # others have the rest
-            if on_progress is not None and monotonic() >= report_at:
-                on_progress(began.progress(control))
-                report_at = monotonic() + SECONDS
+        is_near = False
+        while (behind := (end := control.end()) - control.position()) > 0 and not is_near:
+            is_near = behind <= page_size  # nearer it does not come, while others go on saving
+            while control.position() < end:
+                if not runner.step():
+                    sleep(min(0.1, lease_seconds / 10))  # others have the rest
+                if on_progress is not None and monotonic() >= report_at:
+                    on_progress(began.progress(control))
+                    report_at = monotonic() + SECONDS
         if control.dead_letters(limit=1):
             raise ProgrammingError(
                 f"version {projection.version} of {projection.name!r} has dead letters, and is not"

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Sequence
-from contextlib import closing
-from time import monotonic
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from time import monotonic, sleep
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from uuid import uuid4
 
 from eventsourcing.application.projections.definition import BaseProjection
@@ -23,6 +23,7 @@ from eventsourcing.application.projections.stores import store_of
 from eventsourcing.application.projections.telemetry import telemetry_of
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.exceptions import PersistenceError, ProgrammingError
+from eventsourcing.infrastructure.announcements import Listener
 from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemyDatastore
 from eventsourcing.infrastructure.sqlalchemy.leases import Leases
 from eventsourcing.infrastructure.sqlalchemy.projectionstore import Lease, LeaseLost
@@ -40,7 +41,7 @@ class ProjectionRunner:
 
     Each runner works on its share of the projection's shards. To stop one, close it; if it is
     killed, others take its shards over once its leases have run out. Used by one thread at a
-    time, but for :meth:`stop`.
+    time, but for :meth:`stop` and :meth:`close`, which any may call.
 
     Args:
         application: whose events these are. On a database, and not on a session.
@@ -49,8 +50,9 @@ class ProjectionRunner:
         page_size: how many events share a transaction, at most.
         lease_seconds: after which a silent worker's shards are others'. Also the time that a
             page may take on PostgreSQL between two statements.
-        poll_seconds: to wait before looking for new events when there were none. What this
-            application saves is not waited for.
+        poll_seconds: to wait before looking for new events when there were none, at most. What
+            this application saves is not waited for; nor what others save, if the settings of
+            both say ``notify=True``.
         max_retries: how often an event is tried again before its stream is set aside.
         first_pause: seconds before the first of these; each further pause is twice as long.
         setup_tables: whether to create tables that do not exist.
@@ -99,8 +101,9 @@ class ProjectionRunner:
         self._attempts = 0  # to handle it
         self._failures = 0  # of the database, in a row
         self._event_store = application.event_store
-        self._stopping = threading.Event()
-        self._wakeup: Wakeup | None = None  # of run()
+        self._is_stopped = False
+        self._stop: Wakeup | None = None  # of run() or catch_up()
+        self._in_use = threading.RLock()  # by one of them
 
     def step(self) -> bool:
         """Handles one page of events.
@@ -118,6 +121,8 @@ class ProjectionRunner:
         group = [each for each in held if each.position == lowest]
         ahead = [each.position for each in held if each.position > lowest]
         page = self._read(group, min(ahead, default=None))
+        if page.end:
+            self._writer.telemetry.is_behind(max(0, page.end - lowest))
         if page.position <= lowest:
             return False
         try:
@@ -134,41 +139,50 @@ class ProjectionRunner:
         Raises:
             PersistenceError: the database refused more than ``max_retries`` times in a row.
         """
-        while not self._stopping.is_set():
-            try:
-                if not self.step():
-                    return
-                self._failures = 0
-            except PersistenceError as error:
-                if not self._store.is_passing(error) or self._failures >= self._max_retries:
-                    raise
-                self._pause()
+        with self._working():
+            while not self._is_stopped:
+                try:
+                    if not self.step():
+                        return
+                    self._failures = 0
+                except PersistenceError as error:
+                    if not self._store.is_passing(error) or self._failures >= self._max_retries:
+                        raise
+                    self._pause()
 
     def run(self) -> None:
         """Goes on until :meth:`stop` is called, whatever becomes of the database meanwhile."""
-        with closing(Wakeup()) as wakeup:
-            self._wakeup = wakeup
-            self._event_store.add_listener(wakeup.ring)
-            try:
-                self._go_on(wakeup)
-            finally:
-                self._event_store.remove_listener(wakeup.ring)
+        announcements = self._event_store.record_manager.announcements
+        with ExitStack() as stack:
+            stop = stack.enter_context(self._working())
+            news = stack.enter_context(closing(Wakeup()))
+            listener = None
+            if announcements is not None:
+                listener = stack.enter_context(closing(announcements.listen()))
+            self._event_store.add_listener(news.ring)
+            stack.callback(self._event_store.remove_listener, news.ring)
+            self._go_on(stop, news, listener)
 
     def stop(self) -> None:
-        """Lets :meth:`run` and :meth:`catch_up` return after the page they are at."""
-        self._stopping.set()
-        if self._wakeup is not None:
-            self._wakeup.ring()
+        """Lets :meth:`run` and :meth:`catch_up` return after the page they are at. May be called
+        from anywhere, signal handlers too.
+        """
+        self._is_stopped = True
+        if (stop := self._stop) is not None:
+            stop.ring()
 
     def close(self) -> None:
-        """Stops, and gives the leases back."""
+        """Stops, and gives the leases back: once :meth:`run` has returned, if another thread is in
+        it.
+        """
         self.stop()
-        self._held = []
-        try:
-            self._leases.give_back()
-        except PersistenceError as error:
-            if not self._store.is_passing(error):
-                raise  # else they run out
+        with self._in_use:
+            self._held = []
+            try:
+                self._leases.give_back()
+            except PersistenceError as error:
+                if not self._store.is_passing(error):
+                    raise  # else they run out
 
     def __enter__(self) -> Self:
         """Returns the runner."""
@@ -183,28 +197,51 @@ class ProjectionRunner:
         """Closes the runner."""
         self.close()
 
-    def _go_on(self, wakeup: Wakeup) -> None:
+    @contextmanager
+    def _working(self) -> Iterator[Wakeup]:
+        """Gives what :meth:`stop` rings, and keeps :meth:`close` waiting."""
+        with self._in_use, closing(Wakeup()) as self._stop:
+            try:
+                yield self._stop
+            finally:
+                self._stop = None
+
+    def _go_on(self, stop: Wakeup, news: Wakeup, listener: Listener | None) -> None:
         has_found = False
-        while not self._stopping.is_set():
+        while not self._is_stopped:
             try:
                 if self.step():
                     has_found = True
                 elif has_found:  # so as not to make a page for each of many saves
                     has_found = False
-                    self._stopping.wait(min(SHARED_PAUSE, self._poll_seconds))
+                    stop.wait(min(SHARED_PAUSE, self._poll_seconds))
                 else:
-                    wait_for_any(self._poll_seconds, wakeup)
-                    wakeup.clear()  # before it looks again: what comes later rings again
+                    self._wait_for_news(stop, news, listener)
                 self._failures = 0
             except PersistenceError as error:
                 if not self._store.is_passing(error):
                     raise
                 self._pause()
 
+    def _wait_for_news(self, stop: Wakeup, news: Wakeup, listener: Listener | None) -> None:
+        """Waits until something was saved, or until it is time to look whatever is heard."""
+        # Which it is at the latest when the leases are to be renewed.
+        seconds = min(self._poll_seconds, max(0.0, self._renew_at - monotonic()))
+        sources: list[Any] = [stop, news]
+        if listener is not None:
+            seconds = min(seconds, listener.patience)
+            sources += listener.sources
+        wait_for_any(seconds, *sources)
+        # Before it looks again: what comes later rings again.
+        news.clear()
+        if listener is not None:
+            listener.clear()
+
     def _renewed(self) -> list[Lease]:
         if monotonic() >= self._renew_at:
             self._held = []
             self._held = self._leases.renew()
+            self._writer.telemetry.holds(len(self._held))
             # Without a lease it looks more often, for a worker may have gone.
             part = 3 if self._held else 10
             self._renew_at = monotonic() + self._lease_seconds / part
@@ -257,7 +294,11 @@ class ProjectionRunner:
         self._wait(self._failures)
 
     def _wait(self, times: int) -> None:
-        self._stopping.wait(min(LONGEST_PAUSE, self._first_pause * 2 ** min(times - 1, 30)))
+        seconds = min(LONGEST_PAUSE, self._first_pause * 2 ** min(times - 1, 30))
+        if self._stop is None:
+            sleep(seconds)  # in step() alone
+        else:
+            self._stop.wait(seconds)
 
 
 def _least(one: int | None, other: int) -> int:
