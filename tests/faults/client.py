@@ -23,7 +23,7 @@ from eventsourcing.exceptions import (
     PersistenceError,
     RepositoryKeyError,
 )
-from eventsourcing.infrastructure.sqlalchemy import mysql
+from eventsourcing.infrastructure.sqlalchemy import mysql, sqlite
 from tests.faults import failpoints
 from tests.faults.applications import APPLICATIONS
 from tests.faults.bank import Account, entries
@@ -101,7 +101,7 @@ def start(orders: Orders) -> BaseProcess:
 def run(orders: Orders) -> None:
     """Do what is ordered, and return when all is saved or it is time to stop."""
     if orders.has_transactions:
-        mysql.LARGEST_STATEMENT = 0
+        mysql.LARGEST_STATEMENT = sqlite.PARAMETERS = 0
     log = Log(Path(orders.log))
     _wait_for(orders.go, orders.seconds)
     with APPLICATIONS[orders.application](orders.uri, orders.settings) as app:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from eventsourcing.exceptions import LockTimeout
+from eventsourcing.infrastructure.sqlalchemy import sqlite
 from eventsourcing.infrastructure.sqlalchemy.connections import OwnEngine
 from eventsourcing.infrastructure.sqlalchemy.errors import Translator
 from tests.backends import Backend
@@ -12,9 +13,10 @@ from tests.infrastructure.sqlalchemy.helpers import Note, application, saved_not
 
 
 def _save_while_an_interrupt_is_handled(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a batch refused, and Ctrl-C pressed before it is rolled back; save, while whoever
+    """Have a transaction refused, and Ctrl-C pressed before it is rolled back; save, while whoever
     catches that holds on to its traceback.
     """
+    monkeypatch.setattr(sqlite, "PARAMETERS", 0)  # else two rows are one statement
 
     def interrupted(self: Translator, error: BaseException) -> bool:
         raise KeyboardInterrupt

@@ -1,4 +1,7 @@
-"""A large save on SQLite goes to the database 50 rows at a time, and is still one save."""
+"""A large save on SQLite goes to the database 50 rows at a time, and is still one save.
+
+One of up to 50 rows is one statement, and no transaction besides.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -9,11 +12,26 @@ from eventsourcing.exceptions import ConcurrencyError
 from eventsourcing.infrastructure.eventstore import EventStore
 from eventsourcing.infrastructure.sqlalchemy import sqlite
 from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
+from eventsourcing.infrastructure.sqlalchemy.sqlite import SQLiteDriver
 from tests.backends import Backend
 from tests.contracts.eventstore import contents, event_store, happened
 from tests.contracts.places import SQLAlchemyPlace
 
 ROWS = sqlite.PARAMETERS // 7
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The first word of each statement that SQLite is given."""
+    words: list[str] = []
+    on_connect = SQLiteDriver.on_connect
+
+    def traced(self: SQLiteDriver, connection: Any, settings: Any) -> None:
+        on_connect(self, connection, settings)
+        connection.set_trace_callback(lambda sql: words.append(sql.partition(" ")[0]))
+
+    monkeypatch.setattr(SQLiteDriver, "on_connect", traced)
+    return words
 
 
 @pytest.fixture
@@ -31,6 +49,23 @@ def test_all_rows_are_stored_in_their_order(store: EventStore, count: int) -> No
     assert isinstance(store.record_manager, SQLAlchemyRecordManager)
     feed = [item[1][1] for item in store.record_manager.feed().get_items()]
     assert feed == list(range(count))
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        (1, ["INSERT"]),
+        (2, ["INSERT"]),
+        (ROWS, ["INSERT"]),
+        (ROWS + 1, ["BEGIN", "INSERT", "INSERT", "COMMIT"]),
+    ],
+)
+def test_a_few_rows_are_one_statement(
+    sent: list[str], store: EventStore, count: int, expected: list[str]
+) -> None:
+    sent.clear()
+    store.store([happened("s", n) for n in range(count)])
+    assert sent == expected
 
 
 @pytest.mark.parametrize("taken", [0, ROWS - 1, ROWS, 2 * ROWS])
