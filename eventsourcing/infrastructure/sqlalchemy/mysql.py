@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -65,12 +66,32 @@ _VALUE = re.compile(r"(\bvalue:?|Duplicate entry) '.*'(?= for )", re.DOTALL)
 _EXTRA_SPACE = 1000  # of a packet, for the statement and short values
 _LEAST_TO_BATCH = 1_100_000  # PyMySQL makes of many rows statements of up to 1,024,000 bytes
 LARGEST_STATEMENT = 2**20  # what is larger goes in several
+MOST_AS_DIGITS = 10_000  # characters of a row; of what is longer, the digits would fill packets
+_MARK = re.compile("(?<!%)%s")
 
 _packet_limits: WeakKeyDictionary[Engine, int] = WeakKeyDictionary()
 
 
 def _length(row: Sequence[Any]) -> int:
     return sum([len(value) for value in row if isinstance(value, str | bytes)])
+
+
+def _as_digits(sql: str, row: Sequence[Any], most: int) -> tuple[str, Sequence[Any]]:
+    """Returns the SQL for a row, and its values. Up to so many characters go as hexadecimal digits,
+    which PyMySQL writes at once: in a text with quotation marks, as JSON is, it escapes one
+    character after the other.
+    """
+    if _length(row) > most:
+        return sql, row
+    are_texts = tuple([type(value) is str for value in row])
+    return _with_digits(sql, are_texts), [v.encode() if type(v) is str else v for v in row]
+
+
+@lru_cache
+def _with_digits(sql: str, are_texts: Sequence[bool]) -> str:
+    """Returns the SQL with marks for bytes that are texts all the same."""
+    marks = iter(["_utf8mb4 %s" if is_text else "%s" for is_text in are_texts])
+    return _MARK.sub(lambda _: next(marks), sql)
 
 
 def _may_lag_behind(cursor: Any) -> bool:
@@ -97,6 +118,7 @@ class MySQLDriver(Driver):
     fences_gaps = True
 
     _packet_limit = 0
+    _most_digits = 0
 
     def classify(self, error: BaseException) -> type[PersistenceError]:
         """See :class:`Driver`."""
@@ -147,17 +169,24 @@ class MySQLDriver(Driver):
 
     def prepare(self, engine: Engine, cursor: Any, write: Write) -> Write:
         """See :class:`Driver`. A batch is one statement, if a packet takes it: that is atomic."""
-        if write.many and engine.dialect.driver == "pymysql":
-            most = min(self._limit(engine, cursor), LARGEST_STATEMENT)
-            if sum(map(_length, write.parameters)) < most:
-                before, values, row = write.sql.rpartition("VALUES ")
-                sql = before + values + ", ".join([row] * len(write.parameters))
-                # written with its values now, since only that shows how large it is
-                sql = cursor.mogrify(sql, [value for row in write.parameters for value in row])
-                if _packet(sql) < most:
-                    return Write(sql, None)
+        if engine.dialect.driver != "pymysql":
+            self.check(engine, cursor, write)
+            return write
+        most = min(self._limit(engine, cursor), LARGEST_STATEMENT)
+        if write.many and sum(map(_length, write.parameters)) < most:
+            before, values, marks = write.sql.rpartition("VALUES ")
+            rows = [_as_digits(marks, row, self._most_digits) for row in write.parameters]
+            sql = before + values + ", ".join([marks for marks, _ in rows])
+            # written with its values now, since only that shows how large it is
+            sql = cursor.mogrify(sql, [value for _, row in rows for value in row])
+            if _packet(sql) < most:
+                return Write(sql, None)
         self.check(engine, cursor, write)
-        return write
+        return (
+            write
+            if write.many
+            else Write(*_as_digits(write.sql, write.parameters, self._most_digits))
+        )
 
     def check(self, engine: Engine, cursor: Any, write: Write) -> None:
         """See :class:`Driver`. To a packet that is too large the server answers by hanging up."""
@@ -186,6 +215,10 @@ class MySQLDriver(Driver):
         if not self._packet_limit:
             self._packet_limit = _packet_limits.get(engine) or self._ask(engine, cursor)
             self.batches = self._packet_limit >= _LEAST_TO_BATCH
+            # What is older than PyMySQL 1.2 writes bytes otherwise, and no sooner than texts.
+            is_pymysql = engine.dialect.driver == "pymysql"
+            if is_pymysql and cursor.mogrify("%s", [b""]).startswith("X'"):
+                self._most_digits = min(MOST_AS_DIGITS, (self._packet_limit - _EXTRA_SPACE) // 8)
         return self._packet_limit
 
     def _ask(self, engine: Engine, cursor: Any) -> int:
