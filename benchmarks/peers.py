@@ -14,6 +14,7 @@ if __name__ == "__main__":
     # Not this directory, whose modules are those of a package.
     sys.path[0] = str(Path(__file__).parents[1])
 
+from benchmarks import views
 from benchmarks.databases import database_for
 from benchmarks.items import Item
 from benchmarks.library import settings
@@ -24,7 +25,7 @@ common: Any = importlib.import_module("common")
 
 
 class Driver(common.Adapter):  # type: ignore[misc]
-    """What the suite asks of a library; its feed and its followers are to come."""
+    """What the suite asks of a library."""
 
     peer = "L"
     main_import = "import eventsourcing.application.simple"
@@ -53,6 +54,13 @@ class Driver(common.Adapter):  # type: ignore[misc]
     def drop_pending(self, item: Item) -> list[Any]:
         pending, item._es_pending = item._es_pending, []
         return pending
+
+    def read_all(self) -> int:
+        return sum(1 for _ in self.app.notification_log.select())
+
+    def follow(self) -> tuple[int, dict[str, Any]]:
+        done = views.follower(self.app, "dict")()
+        return done.events, {"position": done.position}
 
     def clone(self, template: str, copies: int, length: int) -> None:
         database_for(self.uri).clone(self.events_table, "text", UUID(template), copies)
