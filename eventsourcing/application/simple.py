@@ -166,7 +166,7 @@ class SimpleApplication:
         for aggregate in aggregates:
             self._check_mine(aggregate)
         # By identity: aggregates may be compared by value, and need not be hashable.
-        changed = [a for a in {id(a): a for a in aggregates}.values() if a.pending_events]
+        changed = [a for a in {id(a): a for a in aggregates}.values() if a._es_pending]
         return publish_pending(changed, self.persistence_policy) if changed else Saved()
 
     @cached_property
@@ -329,7 +329,7 @@ class SimpleApplication:
                 f"{type(aggregate).__qualname__} {aggregate.id!r} belongs to {home.name},"
                 f" not to {self.name}"
             )
-        if not all(map(self.persistence_policy.accepts, aggregate.pending_events)):
+        if not all(map(self.persistence_policy.accepts, aggregate._es_pending)):
             raise NoApplicationError(
                 f"{self.name} does not store all events of {type(aggregate).__qualname__}"
                 f" {aggregate.id!r}; see persist_event_type"

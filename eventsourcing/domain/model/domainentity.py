@@ -197,7 +197,8 @@ class DomainEntity:
         recipe = cls._es_recipes[cls.Created]
         values = recipe.defaults | kwargs
         if recipe.picked(values) is not None:
-            event = restore(cls.Created, values | position, current_unit_of_work())
+            values.update(position)
+            event = restore(cls.Created, values, current_unit_of_work())
         else:
             event = new_event(cls.Created, position, kwargs)
         obj: Self = twin_of(event).mutate(None)
@@ -288,7 +289,7 @@ class DomainEntity:
     def _check_follows(self, event: Any) -> None:
         if self._es_discarded:
             raise _refusal(self)
-        if event.originator_id != self._es_id:
+        if event.originator_id is not self._es_id and event.originator_id != self._es_id:
             raise OriginatorIDError(
                 f"{type(event).__qualname__} is of {event.originator_id!r}, not of {self._es_id!r}"
             )

@@ -259,7 +259,8 @@ class OwnEngine:
         else that is done about it. None is kept that nobody else could do without.
         """
         is_spared = self._keeps_spares and len(self._spares) < MOST_SPARES
-        if is_spared and pool.checkedout() < pool.size():
+        # That it could make another one is quick to ask, and nearly always so.
+        if is_spared and (pool.overflow() < 0 or pool.checkedout() < pool.size()):
             self._spares.append((pool, held.pop()))
         else:
             held.pop().close()

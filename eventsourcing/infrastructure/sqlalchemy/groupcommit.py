@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from time import monotonic
 from typing import Any
 
@@ -37,6 +38,7 @@ GLANCE = 0.1  # seconds after which to look whether a leader is still there
 MOST_ROWS = 1000  # of a group
 MOST_CHARACTERS = 2**20
 NEVER = float("inf")
+_NONE: AbstractSet[object] = frozenset()
 
 
 class GroupCommit:
@@ -109,6 +111,10 @@ class GroupCommit:
         with self._changing:
             lanes = self._lanes
             busy = [at for at, last in enumerate(lanes) if last.is_busy]
+            if not busy:
+                before, lanes[0] = lanes[0], own
+                own.began = monotonic()  # at once, as mostly
+                return own, before
             free = [at for at in range(len(lanes)) if at not in busy]
             begins_group = False
             if sum(len(lanes[at].saves) for at in busy) >= len(lanes):
@@ -124,8 +130,9 @@ class GroupCommit:
             return own, before
 
     def _lead(self, group: _Group) -> None:
-        with self._changing:
-            group.began = monotonic()
+        if group.began == NEVER:
+            with self._changing:
+                group.began = monotonic()
         if len(group.saves) == 1:
             self._record(group.saves[0], False)
             group.is_stored = True
@@ -202,7 +209,7 @@ class _Group:
         self.is_stored = self.parts = False
         self.lock_timeout: str | None = None
         self.is_over = is_over
-        self._streams: set[object] = set()  # none: it takes nobody, and nobody takes it
+        self._streams = _NONE  # it takes nobody, and nobody takes it
         self._characters = 0
         self._waiting: list[threading.Lock] = []
 
@@ -253,6 +260,6 @@ class _Group:
         """Wakes those who wait, and lets go of what may be large."""
         self.is_over = True
         self.saves = []
-        self._streams = set()
+        self._streams = _NONE
         while self._waiting:
             self._waiting.pop().release()
