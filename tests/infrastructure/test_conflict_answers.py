@@ -1,6 +1,7 @@
 """What the event store makes of the answers of a record manager, whatever database it is of."""
 
 from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -31,6 +32,7 @@ class Answering(MemoryRecordManager):
         self.refusals: list[PersistenceError] = []
         self.can_repeat = can_repeat
         self.confirmed = 0
+        self.reads: list[Bounds] = []
 
     def record(self, items: Sequence[tuple[Any, ...]]) -> None:
         if self.answers:
@@ -40,6 +42,7 @@ class Answering(MemoryRecordManager):
     def get_items(
         self, sequence_id: object, bounds: Bounds = EVERYTHING
     ) -> Iterator[tuple[Any, ...]]:
+        self.reads.append(bounds)
         if self.refusals:
             raise self.refusals.pop(0)
         return super().get_items(sequence_id, bounds)
@@ -84,6 +87,36 @@ def test_who_is_far_behind_is_told_so() -> None:
     store = store_of(Answering(), ("a", 200))
 
     assert refusal(store, event(0))[2:] == (0, 200)
+
+
+@pytest.mark.parametrize(
+    ("position", "reads"),
+    [
+        (49, [Bounds(gte=49, limit=21, is_ascending=False)]),
+        (30, [Bounds(gte=30, limit=21, is_ascending=False)]),
+        (29, [Bounds(gte=29, limit=21, is_ascending=False), Bounds(gte=29, lte=29)]),
+    ],
+    ids=["one behind", "20 behind", "21 behind"],
+)
+def test_who_is_refused_reads_a_few_of_the_newest_events(
+    position: int, reads: list[Bounds]
+) -> None:
+    manager = Answering()
+    store = store_of(manager, ("a", 50))
+
+    assert refusal(store, event(position))[2:] == (position, 50)
+
+    assert manager.reads == reads
+
+
+def test_the_version_of_a_stream_is_read_from_its_last_event() -> None:
+    manager = Answering(TransactionConflict("deadlock"))
+    store = store_of(manager, ("a", 3))
+
+    assert refusal(store, event(3))[2:] == (3, 3)
+
+    few = Bounds(gte=3, limit=21, is_ascending=False)
+    assert manager.reads == [few, Bounds(limit=1, is_ascending=False)]
 
 
 def test_the_first_position_that_is_taken_is_named() -> None:
@@ -271,6 +304,9 @@ def test_store_and_mapper_have_one_item_class() -> None:
     ("bounds", "message"),
     [
         ({"gt": "1"}, "^gt must be an int, not str$"),
+        ({"gte": "1"}, "^gte must be an int, not str$"),
+        ({"lt": "1"}, "^lt must be an int, not str$"),
+        ({"lte": "1"}, "^lte must be an int, not str$"),
         ({"limit": 1.5}, "^limit must be an int, not float$"),
         ({"limit": -1}, "^limit cannot be negative$"),
         ({"is_ascending": 1}, "^is_ascending must be a bool, not int$"),
@@ -296,3 +332,45 @@ def test_both_callbacks_reach_the_record_manager() -> None:
     store.when_committed(print, repr)  # type: ignore[arg-type]
 
     assert given == [(print, repr)]
+
+
+def test_listeners_are_told_of_each_save_until_they_are_removed() -> None:
+    store, told = store_of(Answering()), []
+    one, other = (lambda: told.append("one")), (lambda: told.append("other"))
+    store.add_listener(one)
+    store.add_listener(other)
+    first = event(0)
+    store.store(first)
+    store.store(first)  # which is stored already
+    with pytest.raises(ConcurrencyError):
+        store.store(event(0))
+    store.remove_listener(one)
+    store.store(event(1))
+
+    assert told == ["one", "other", "one", "other", "other"]
+
+
+def test_an_event_without_an_id_is_marked_by_all_of_it() -> None:
+    store = EventStore(MemoryRecordManager(SequencedItem), SequencedItemMapper(SequencedItem))
+    items = [SequencedItem("a", 0, "topic", state) for state in ("1", "2", "1")]
+
+    marks = [store.mark_of(item) for item in items]
+
+    assert (marks[0] == marks[2], marks[0] == marks[1]) == (True, False)
+    assert all(marks)
+
+
+def test_who_announces_saves_is_told_of_each() -> None:
+    class Announcing(MemoryRecordManager):
+        def __init__(self) -> None:
+            super().__init__()
+            self.told: list[str] = []
+            self.announcements: Any = SimpleNamespace(announce=lambda: self.told.append("saved"))
+
+    manager = Announcing()
+    store = EventStore(manager, SequencedItemMapper())
+
+    store.store(event(0))
+    store.store([event(1), event(2)])
+
+    assert manager.told == ["saved", "saved"]

@@ -1,15 +1,22 @@
 """One event to an item and back, by the mapper alone."""
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import pytest
 
-from eventsourcing.domain.model.events import DomainEvent, event_classes
+from eventsourcing.domain.model.events import (
+    DomainEvent,
+    EventWithOriginatorID,
+    EventWithOriginatorVersion,
+    event_classes,
+)
+from eventsourcing.domain.model.personal import personal
 from eventsourcing.exceptions import (
     DataIntegrityError,
     EncodeError,
     EventFieldError,
     InvalidOriginatorID,
+    ProgrammingError,
 )
 from eventsourcing.infrastructure.sequenceditem import SequencedItem, StoredEvent
 from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
@@ -17,6 +24,10 @@ from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
 
 class Priced(DomainEvent):
     price: int
+
+
+class Named(EventWithOriginatorID, EventWithOriginatorVersion):
+    name: Annotated[str, personal("")]
 
 
 class OfTenant(NamedTuple):
@@ -112,6 +123,27 @@ def test_each_field_has_a_value() -> None:
         TwoValues(OfTenant).item_from_event(an_event())
 
 
+def test_a_mapper_may_have_values_of_its_own_for_the_fields_of_the_context() -> None:
+    class Renamed(SequencedItemMapper):
+        def extra_values(self, event: DomainEvent) -> tuple[Any, ...]:
+            return ("mine", None, "why")
+
+    event = an_event()
+    assert event.context.event_id != "mine"
+
+    assert Renamed().item_from_event(event)[4:] == ("mine", None, "why")
+
+
+def test_the_context_of_an_item_is_that_of_its_event() -> None:
+    event = an_event()
+    found = [
+        mapper.context_of(mapper.item_from_event(event))
+        for mapper in (SequencedItemMapper(), SequencedItemMapper(SequencedItem))
+    ]
+
+    assert found == [event.context, ("", None, None)]
+
+
 @pytest.mark.parametrize("position", [-1, 2**63, True, 1.0, None], ids=str)
 def test_what_is_no_position_is_named(position: Any) -> None:
     event = DomainEvent(originator_id="stream", originator_version=position)
@@ -168,3 +200,15 @@ def test_an_item_with_a_part_of_the_context_keeps_that_part() -> None:
 
     assert item[4:] == (event.context.event_id, "t")
     assert mapper.event_from_item(item).context == (event.context.event_id, None, None)
+
+
+def test_personal_data_without_a_place_for_keys_are_refused() -> None:
+    event = Named(originator_id="stream", originator_version=0, name="Ann")
+
+    with pytest.raises(ProgrammingError) as caught:
+        SequencedItemMapper().item_from_event(event)
+
+    assert str(caught.value) == (
+        "Named has personal data, for which the application needs a cipher_key, and a record"
+        " manager that keeps the keys of subjects"
+    )

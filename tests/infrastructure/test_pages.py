@@ -128,3 +128,23 @@ def test_what_is_stored_during_a_read_is_found_on_a_later_page(store: EventStore
     next(read)
     store.store(happened("s", COUNT))
     assert list(read)[-1] == happened("s", COUNT)
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        (["x" * 2**20] * 40, 16),
+        ([b"x" * 2**20] * 40, 16),
+        (["x" * (2**20 - 1)] * 3, 16),
+        (["x" * 2**25], 1),
+        (["x"], LARGEST_PAGE),
+        ([""], LARGEST_PAGE),
+        ([None, 7], LARGEST_PAGE),
+        (["x" * 2**21, *["x"] * 19, "x"], 16),
+    ],
+    ids=["texts", "bytes", "less", "more than a page", "small", "empty", "no text", "mixed"],
+)
+def test_the_next_page_is_chosen_by_the_size_of_some_rows(states: Any, expected: int) -> None:
+    rows = [(n, "topic", state, "x" * 99) for n, state in enumerate(states)]
+    found = manager._next_page(rows)
+    assert (found, type(found)) == (expected, int)

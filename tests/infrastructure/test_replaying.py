@@ -219,6 +219,22 @@ def test_any_damage_is_told_alike(steps: Any, damage: str, data: Any) -> None:
     assert agrees(Given(damaged, data.draw(st.integers(1, 3))), items[0][0])
 
 
+@pytest.mark.parametrize("whole", [1, 3])
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_each_damage_is_told_alike_wherever_it_is(damage: str, whole: int) -> None:
+    items = items_of([("deposit", (Decimal(1), "")), ("note", ("x",)), ("empty", ())])
+    for at in range(1, len(items)):
+        damaged: Any = [*items[:at], DAMAGE[damage](items[at]), *items[at + 1 :]]
+        assert agrees(Given(damaged, whole), items[0][0])
+
+
+def test_an_aggregate_that_takes_another_class_is_changed_as_that_is() -> None:
+    items = items_of([("empty", ()), ("promote", ()), ("empty", ())])
+    quick, by_objects = both(Given(items), items[0][0])
+    assert quick.found == by_objects.found
+    assert (quick.found[0], quick.found[1]["balance"]) == (Gold, Decimal(-1))
+
+
 SOUND = items_of([("deposit", (Decimal(n), "")) for n in range(1, 4)])
 STRANGER = [*SOUND[:2], DAMAGE["a stranger's event"](SOUND[2])]
 STRANGER[2] = STRANGER[2]._replace(state='{"timestamp":"2026-01-01T00:00:00Z","to":"Rome"}')

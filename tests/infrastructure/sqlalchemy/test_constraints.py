@@ -4,16 +4,24 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
-from sqlalchemy import CheckConstraint, Column, Constraint, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, Column, Constraint, Index, String, UniqueConstraint
 
 from eventsourcing.application.simple import SimpleApplication
-from eventsourcing.exceptions import ConcurrencyError, ConstraintViolation
+from eventsourcing.exceptions import (
+    ConcurrencyError,
+    ConstraintViolation,
+    SequencedItemConflict,
+)
 from eventsourcing.infrastructure.sqlalchemy.datastore import (
     SQLAlchemyDatastore,
     SQLAlchemySettings,
 )
-from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
+from eventsourcing.infrastructure.sqlalchemy.manager import (
+    SQLAlchemyRecordManager,
+    _unique_keys,
+)
 from tests.backends import Backend
+from tests.contracts.recordmanager import item
 from tests.infrastructure.sqlalchemy.helpers import (
     Note,
     application,
@@ -91,3 +99,44 @@ def test_a_key_that_a_migration_named_otherwise_is_known_by_what_is_stored(
 
         with pytest.raises(ConcurrencyError):
             app.save(note)
+
+
+@pytest.mark.parametrize("taken", [0, 1, 2])
+def test_a_key_of_an_unknown_name_is_that_of_the_positions_where_one_is_taken(
+    sqlite_file: Backend, taken: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with application(sqlite_file, group_commit=False) as app:
+        manager = app.event_store.record_manager
+        assert isinstance(manager, SQLAlchemyRecordManager)
+        manager.record([item("s", taken)])
+        monkeypatch.setattr(manager.datastore, "violated_key", lambda _: "somebodys_key")
+
+        with pytest.raises(SequencedItemConflict):
+            manager.record([item("s", position) for position in range(3)])
+
+
+def test_a_key_of_an_unknown_name_is_another_where_no_position_is_taken(
+    sqlite_file: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = table_with(UniqueConstraint("event_id"))
+    manager = SQLAlchemyRecordManager(
+        SQLAlchemyDatastore(SQLAlchemySettings(uri=sqlite_file.uri)), table
+    )
+    manager.setup_table()
+    manager.record([item("s", 0), item("s", 2), item("t", 1)])
+    monkeypatch.setattr(manager.datastore, "violated_key", lambda _: "somebodys_key")
+
+    with pytest.raises(ConstraintViolation):
+        manager.record([item("s", 1)])
+
+    manager.close()
+
+
+def test_the_keys_of_the_positions_are_known_by_their_names() -> None:
+    position = ("originator_id", "originator_version")
+    table = table_with(UniqueConstraint(*position), UniqueConstraint("topic", name="other"))
+    columns = [table.c[name] for name in position]
+    Index("unique_index", *columns, unique=True)
+    Index("plain_index", *columns)
+
+    assert {*_unique_keys(table, position)} == {"mine_key", "originator_id", "unique_index"}

@@ -9,13 +9,17 @@ import pymysql
 import pytest
 from psycopg import errors as psycopg_errors
 from pymysql.constants import CR, ER
+from sqlalchemy.exc import DBAPIError, InvalidRequestError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from eventsourcing.exceptions import (
     ConstraintViolation,
     DatabaseUnavailable,
     DiskFull,
     LockTimeout,
+    OutcomeUnknown,
     PersistenceError,
+    ProgrammingError,
     ReadOnlyDatabase,
     SequencedItemConflict,
     TableNotFound,
@@ -27,6 +31,7 @@ from eventsourcing.infrastructure.sqlalchemy.datastore import (
     SQLAlchemySettings,
 )
 from eventsourcing.infrastructure.sqlalchemy.drivers import driver_for
+from eventsourcing.infrastructure.sqlalchemy.errors import Translator
 
 
 def sqlite_errors() -> Iterator[sqlite3.Error]:
@@ -156,3 +161,134 @@ def test_mariadb_says_in_many_ways_that_there_is_no_space(message: str) -> None:
     error = pymysql.err.OperationalError(1026, message)
 
     assert driver_for("mysql").classify(error) is DiskFull
+
+
+# -- what becomes of an error ------------------------------------------------------------
+
+
+@pytest.fixture(params=ERRORS)
+def translator(request: pytest.FixtureRequest) -> Iterator[Translator]:
+    """Of each kind of database."""
+    datastore = SQLAlchemyDatastore(SQLAlchemySettings(uri=f"{request.param}://"))
+    yield datastore._translate
+    datastore.close()
+
+
+@pytest.fixture
+def on_postgresql() -> Iterator[Translator]:
+    datastore = SQLAlchemyDatastore(SQLAlchemySettings(uri="postgresql://"))
+    yield datastore._translate
+    datastore.close()
+
+
+def encoding_error() -> UnicodeError:
+    return UnicodeEncodeError("utf-8", "canary\ud800", 6, 7, "surrogates not allowed")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (PoolTimeout("none is free"), DatabaseUnavailable),
+        (InvalidRequestError("closed"), PersistenceError),
+        (encoding_error(), PersistenceError),
+        (ProgrammingError("ours"), None),
+        (DatabaseUnavailable("ours"), None),
+        (ZeroDivisionError("a bug"), None),
+        (KeyboardInterrupt(), None),
+    ],
+    ids=lambda given: type(given).__name__ if isinstance(given, BaseException) else "",
+)
+def test_what_is_no_error_of_a_driver_has_its_class(
+    translator: Translator, error: BaseException, expected: type | None
+) -> None:
+    assert translator.class_of(error) is expected
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (KeyboardInterrupt(), True),
+        (ZeroDivisionError(), True),
+        (ProgrammingError("ours"), False),
+        (DatabaseUnavailable("ours"), False),
+        (OSError("the network"), False),
+    ],
+    ids=lambda given: type(given).__name__ if isinstance(given, BaseException) else "",
+)
+def test_what_came_in_between_is_foreign(
+    translator: Translator, error: BaseException, expected: bool
+) -> None:
+    assert translator.is_foreign(error) is expected
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (KeyboardInterrupt(), True),
+        (OSError("the network"), True),
+        (ProgrammingError("ours"), False),
+        (InvalidRequestError("SQLAlchemy's"), False),
+        (psycopg_errors.UniqueViolation("an answer"), False),
+        (psycopg_errors.AdminShutdown("the end"), True),
+        (DBAPIError("SQL", None, psycopg_errors.UniqueViolation("an answer")), False),
+        (DBAPIError("SQL", None, psycopg_errors.AdminShutdown("the end")), True),
+    ],
+    ids=lambda given: type(given).__name__ if isinstance(given, BaseException) else "",
+)
+def test_what_leaves_a_connection_of_no_use_is_breaking(
+    on_postgresql: Translator, error: BaseException, expected: bool
+) -> None:
+    assert on_postgresql.is_breaking(error) is expected
+
+
+def test_no_error_breaks_a_connection_to_sqlite() -> None:
+    datastore = SQLAlchemyDatastore(SQLAlchemySettings(uri="sqlite://"))
+    found = datastore._translate.is_breaking(KeyboardInterrupt())
+    datastore.close()
+    assert found is False
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (encoding_error(), "a text cannot be encoded for the database: surrogates not allowed"),
+        (InvalidRequestError("It is closed.\n[SQL: canary]\n[canary]"), "It is closed."),
+        (
+            InvalidRequestError("It is over. Original exception was: a Original exception"),
+            "It is over.",
+        ),
+        (DBAPIError("canary", ("canary",), Exception("said \n")), "said"),
+        (Exception(" said\n"), " said"),
+    ],
+    ids=["encoding", "lines", "original", "wrapped", "plain"],
+)
+def test_a_message_has_no_values(
+    translator: Translator, error: BaseException, expected: str
+) -> None:
+    assert translator.message_of(error, PersistenceError) == expected
+
+
+def test_the_message_of_a_missing_table_says_what_to_do(translator: Translator) -> None:
+    assert translator.message_of(Exception("no table"), TableNotFound) == (
+        "no table. Create the table with setup_table=True, or by a migration (docs: how-to/alembic)"
+    )
+
+
+def test_a_class_that_is_known_is_raised_with_the_drivers_error_as_its_cause(
+    translator: Translator,
+) -> None:
+    error = OSError("the network")
+
+    with pytest.raises(OutcomeUnknown, match=r"^the network$") as raised:
+        translator.raise_for(DBAPIError("SQL", None, error), OutcomeUnknown)
+
+    assert raised.value.__cause__ is error
+
+
+def test_a_violated_constraint_has_no_cause_that_shows_the_row(on_postgresql: Translator) -> None:
+    error = psycopg_errors.CheckViolation("canary")
+
+    with pytest.raises(ConstraintViolation) as raised:
+        on_postgresql.raise_for(error)
+
+    assert (raised.value.__cause__, raised.value.__suppress_context__) == (None, True)

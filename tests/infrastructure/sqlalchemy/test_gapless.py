@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Column, Engine, Integer, MetaData, Table, UniqueConstraint, inspect
 from sqlalchemy.orm import Session
 
 from eventsourcing.application.simple import SimpleApplication
@@ -13,6 +15,7 @@ from eventsourcing.exceptions import (
     ConstraintViolation,
     ProgrammingError,
     SequencedItemConflict,
+    ValueTooLarge,
 )
 from eventsourcing.infrastructure.recordmanager import RecordManager
 from eventsourcing.infrastructure.sequenceditem import SequencedItem, StoredEvent
@@ -20,8 +23,17 @@ from eventsourcing.infrastructure.sqlalchemy.datastore import (
     SQLAlchemyDatastore,
     SQLAlchemySettings,
 )
-from eventsourcing.infrastructure.sqlalchemy.gapless import GaplessRecordManager
+from eventsourcing.infrastructure.sqlalchemy.gapless import (
+    GaplessRecordManager,
+    feed_counters_table,
+)
 from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
+from eventsourcing.infrastructure.sqlalchemy.statements import Write
+from eventsourcing.infrastructure.sqlalchemy.tables import (
+    OriginatorId,
+    State,
+    stored_events_table,
+)
 from tests.backends import Backend
 from tests.contracts.places import TABLES, Place, SQLAlchemyPlace
 from tests.contracts.recordmanager import ManagerPort, RecordManagerContract, item
@@ -161,7 +173,9 @@ def test_a_number_that_another_kind_of_writer_took_is_refused(sql_backend: Backe
 def test_without_a_counter_the_error_says_what_to_do(sql_backend: Backend) -> None:
     with opened(sql_backend) as app:
         run(sql_backend, "DELETE FROM feed_counters")
-        with pytest.raises(ProgrammingError, match="has no row for 'stored_events': call setup"):
+        with pytest.raises(
+            ProgrammingError, match=r"has no row for 'stored_events': call setup_table\(\) once$"
+        ):
             app.event_store.record_manager.record([item("s", 0)])
     assert numbers(sql_backend) == []
 
@@ -170,3 +184,83 @@ def test_a_table_without_numbers_is_refused(sqlite_file: Backend) -> None:
     datastore = SQLAlchemyDatastore(SQLAlchemySettings(uri=sqlite_file.uri))
     with closing(datastore), pytest.raises(ProgrammingError, match="no column that counts rows"):
         GaplessRecordManager(datastore, unnumbered_table(), SequencedItem)
+
+
+def test_a_number_that_is_a_field_of_the_item_is_no_number_of_the_feed() -> None:
+    table = Table(
+        "numbered",
+        MetaData(),
+        Column("sequence_id", OriginatorId),
+        Column("position", Integer, primary_key=True),
+        Column("topic", State),
+        Column("state", State),
+        UniqueConstraint("sequence_id", "position"),
+    )
+    datastore = SQLAlchemyDatastore(SQLAlchemySettings(uri="sqlite://"))
+    with closing(datastore), pytest.raises(ProgrammingError, match="no column that counts rows"):
+        GaplessRecordManager(datastore, table, SequencedItem)
+
+
+def test_the_table_of_counters_has_a_row_for_each_table_of_events() -> None:
+    metadata = MetaData()
+    table = feed_counters_table("events", metadata)
+    columns = [(c.name, str(c.type), c.primary_key, c.nullable) for c in table.c]
+    assert (table.fullname, table.metadata) == ("events.feed_counters", metadata)
+    assert columns == [("name", "VARCHAR(63)", True, False), ("last", "BIGINT", False, False)]
+
+
+def test_each_table_of_events_has_numbers_of_its_own(sqlite_file: Backend) -> None:
+    with closing(SQLAlchemyDatastore(SQLAlchemySettings(uri=sqlite_file.uri))) as datastore:
+        for name in ("one", "two"):
+            manager = GaplessRecordManager(datastore, stored_events_table(name))
+            manager.setup_table()
+            manager.record([item("s", 0), item("s", 1)])
+            assert [manager.feed_position("s", n) for n in range(2)] == [1, 2]
+
+
+def test_the_counters_are_in_the_schema_of_the_events(sqlite_file: Backend, tmp_path: Path) -> None:
+    with engine_of(sqlite_file, pool_size=1, max_overflow=0) as engine:
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"ATTACH '{tmp_path}/other.db' AS other")
+        table = stored_events_table(schema="other")
+        manager = GaplessRecordManager(SQLAlchemyDatastore(engine=engine), table)
+        manager.setup_table()
+        manager.record([item("s", 0)])
+        found = inspect(engine).get_table_names(schema="other")
+        manager.close()
+    assert sorted(found) == ["feed_counters", "stored_events"]
+
+
+def test_what_the_server_would_not_take_is_refused_before_it_is_inserted(
+    sqlite_file: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(sqlite_file) as app:
+        manager: Any = app.event_store.record_manager
+        seen: list[Any] = []
+
+        def refuse(engine: Engine, cursor: Any, write: Write) -> None:
+            if "s" in write.parameters:  # and so it is not that of the number
+                seen.extend((engine, cursor.connection.in_transaction, write.parameters[:3]))
+                raise ValueTooLarge("too large")
+
+        monkeypatch.setattr(manager.datastore.driver, "check", refuse)
+        with pytest.raises(ValueTooLarge, match="too large"):
+            manager.record([item("s", 0)])
+        monkeypatch.undo()
+        assert seen == [manager.datastore.engine, True, (1, "s", 0)]
+        manager.record([item("s", 0)])
+    assert numbers(sqlite_file) == [1]
+
+
+def test_inline_work_is_done_once_the_rows_are_there(sqlite_file: Backend) -> None:
+    with opened(sqlite_file) as app:
+        manager: Any = app.event_store.record_manager
+        seen: list[Any] = []
+
+        def work(connection: Any) -> None:
+            count = connection.exec_driver_sql("SELECT count(*) FROM stored_events").scalar()
+            seen.append((count, connection.in_transaction()))
+
+        manager.inline = lambda items: work
+        manager.record([item("s", 0), item("s", 1)])
+    assert seen == [(2, True)]

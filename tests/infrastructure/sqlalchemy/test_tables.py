@@ -83,6 +83,22 @@ def test_a_schema_of_sqlite_is_an_attached_file(sqlite_file: Backend, tmp_path: 
         assert inspect(engine).get_table_names(schema="other") == ["stored_events"]
 
 
+def test_what_belongs_to_a_table_is_in_its_schema(sqlite_file: Backend, tmp_path: Path) -> None:
+    with engine_of(sqlite_file, pool_size=1, max_overflow=0) as engine:
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"ATTACH '{tmp_path}/other.db' AS other")
+        table = stored_events_table(schema="other")
+        manager = SQLAlchemyRecordManager(SQLAlchemyDatastore(engine=engine), table)
+        manager.setup_table()
+        manager.snapshots(setup_table=False)
+        names = [*inspect(engine).get_table_names(schema="other")]
+        manager.snapshots()
+        manager.subject_keys().add("Ann", "key")
+        names += inspect(engine).get_table_names(schema="other")
+        manager.close()
+    assert names == ["stored_events", "stored_events", "stored_snapshots", "subject_keys"]
+
+
 @pytest.mark.parametrize(
     "name", ["", "1st", "a-b", "a b", 'a"; DROP TABLE x', "a`b", "größe", "x" * 64, "a\n", None, 7]
 )
@@ -168,8 +184,20 @@ def test_a_table_without_a_key_for_positions_is_refused() -> None:
     table = Table("t", MetaData(), *(Column(name, Text) for name in StoredEvent._fields))
     datastore = SQLAlchemyDatastore(SQLAlchemySettings(uri="sqlite://"))
 
-    with pytest.raises(ProgrammingError, match="unique constraint"):
+    with pytest.raises(ProgrammingError) as caught:
         SQLAlchemyRecordManager(datastore, table)
+
+    assert str(caught.value) == (
+        "table 't' needs a unique constraint over originator_id, originator_version:"
+        " without it, two savers could take the same position"
+    )
+
+
+def test_a_class_that_is_mapped_to_nothing_is_no_table() -> None:
+    datastore = SQLAlchemyDatastore(SQLAlchemySettings(uri="sqlite://"))
+
+    with pytest.raises(ProgrammingError, match="takes a Table or a mapped class, not <class 'int"):
+        SQLAlchemyRecordManager(datastore, int)
 
 
 def test_a_table_without_a_field_is_refused() -> None:

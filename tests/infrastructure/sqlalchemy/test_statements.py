@@ -1,0 +1,199 @@
+"""The SQL of a record manager, as each driver is given it; no server is asked."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    create_engine,
+)
+
+from eventsourcing.exceptions import ProgrammingError
+from eventsourcing.infrastructure.recordmanager import Bounds
+from eventsourcing.infrastructure.sequenceditem import SequencedItem, StoredEvent
+from eventsourcing.infrastructure.sqlalchemy.datastore import (
+    SQLAlchemyDatastore,
+    SQLAlchemySettings,
+)
+from eventsourcing.infrastructure.sqlalchemy.driver import Driver
+from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
+from eventsourcing.infrastructure.sqlalchemy.sqlite import SQLiteDriver
+from eventsourcing.infrastructure.sqlalchemy.statements import Statements, Write, positional
+from eventsourcing.infrastructure.sqlalchemy.tables import stored_events_table
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mysql", "mariadb"])
+def datastore(request: pytest.FixtureRequest) -> Iterator[SQLAlchemyDatastore]:
+    """Each kind of database, to which nothing connects."""
+    datastore = SQLAlchemyDatastore(SQLAlchemySettings(uri=f"{request.param}://"))
+    yield datastore
+    datastore.close()
+
+
+@pytest.fixture
+def statements(datastore: SQLAlchemyDatastore) -> Statements:
+    fields = StoredEvent._fields
+    return Statements(stored_events_table(), fields, datastore.dialect, datastore.driver)
+
+
+def placeholders(datastore: SQLAlchemyDatastore, sql: str) -> int:
+    return sql.count("?" if datastore.dialect.name == "sqlite" else "%")
+
+
+@pytest.mark.parametrize("is_ascending", [True, False])
+def test_a_read_has_its_parameters_in_their_order(
+    datastore: SQLAlchemyDatastore, statements: Statements, is_ascending: bool
+) -> None:
+    bounds = Bounds(gte=1, lt=9, is_ascending=is_ascending)
+
+    sql, parameters = statements.read("s", bounds, 5, StoredEvent)
+
+    assert parameters[:4] == ("s", 1, 8, 5)
+    assert placeholders(datastore, sql) == len(parameters)
+    assert (" DESC" in sql) is not is_ascending
+
+
+def test_a_brief_read_has_three_columns(statements: Statements) -> None:
+    whole, brief = (statements.read("s", Bounds(), 5, c)[0] for c in (StoredEvent, tuple))
+
+    assert [sql.partition("FROM")[0].count(",") for sql in (whole, brief)] == [5, 2]
+
+
+def test_a_place_is_looked_up_by_its_key(
+    datastore: SQLAlchemyDatastore, statements: Statements
+) -> None:
+    sql, parameters = statements.locate("s", 7)
+
+    assert parameters == ("s", 7)
+    assert placeholders(datastore, sql) == 2
+
+
+def test_a_row_is_inserted_with_a_parameter_for_each_field(
+    datastore: SQLAlchemyDatastore, statements: Statements
+) -> None:
+    item = StoredEvent("s", 0, "topic", "state", "id", "a", "b")
+
+    write = statements.write(statements.rows([item]))
+
+    assert write == Write(write.sql, tuple(item))
+    assert placeholders(datastore, write.sql) == len(item)
+
+
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_the_rows_of_several_are_inserted_by_the_drivers_own_statement(
+    datastore: SQLAlchemyDatastore, statements: Statements, is_shared: bool
+) -> None:
+    driver, table = datastore.driver, stored_events_table()
+    columns = [table.c[name] for name in StoredEvent._fields]
+    wanted = (driver.insert_shared if is_shared else driver.insert_many)(table, columns)
+    rows = [("s", n, "topic", "state", "id", None, None) for n in range(2)]
+
+    write = statements.write(rows, is_shared)
+
+    dialect = positional(datastore.dialect)
+    assert write.sql == driver.quicker(str(wanted.compile(dialect=dialect)), dialect)
+    assert write.many is not driver.takes_columns
+    assert len(write.parameters) == (7 if driver.takes_columns else 2)
+
+
+def test_a_dialect_with_parameters_in_order_is_of_the_same_version(
+    datastore: SQLAlchemyDatastore,
+) -> None:
+    dialect: Any = datastore.dialect
+    dialect.server_version_info = (9, 8)
+
+    made = positional(dialect)
+
+    assert made is not dialect
+    assert made.server_version_info == (9, 8)
+    assert made.paramstyle == ("qmark" if dialect.name == "sqlite" else "format")
+
+
+def test_a_dialect_of_no_version_yet_has_none() -> None:
+    class New:
+        def __init__(self, paramstyle: str = "qmark") -> None:
+            self.paramstyle = paramstyle
+
+    dialect: Any = New()
+
+    assert positional(dialect).server_version_info is None
+
+
+def test_a_table_that_counts_nothing_has_no_feed(datastore: SQLAlchemyDatastore) -> None:
+    table = Table(
+        "mine",
+        MetaData(),
+        Column("sequence_id", String(9)),
+        Column("position", BigInteger, primary_key=True),
+        Column("topic", String(9)),
+        Column("state", String(9)),
+        UniqueConstraint("sequence_id", "position"),
+    )
+    manager = SQLAlchemyRecordManager(datastore, table, SequencedItem)
+
+    with pytest.raises(ProgrammingError) as caught:
+        manager.feed_position("s", 0)
+
+    assert str(caught.value) == (
+        "table 'mine' has no feed: that needs an integer primary key that the database counts up"
+    )
+
+
+# -- rows of a driver that has no way of its own ---------------------------------------------
+
+
+@pytest.mark.parametrize("batches", [True, False])
+def test_rows_go_to_the_driver_at_once_or_one_by_one(batches: bool) -> None:
+    calls: list[tuple[Any, ...]] = []
+    cursor = SimpleNamespace(
+        execute=lambda *given: calls.append(given),
+        executemany=lambda *given: calls.append(("many", *given)),
+    )
+    driver = Driver()
+    driver.batches = batches
+
+    driver.insert_rows(cursor, Write("SQL", [(1,), (2,)], many=True))
+
+    one_by_one = [("SQL", (1,)), ("SQL", (2,))]
+    assert calls == ([("many", "SQL", [(1,), (2,)])] if batches else one_by_one)
+
+
+@pytest.mark.parametrize("batches", [True, False])
+def test_a_write_in_an_open_transaction_inserts_all_rows(batches: bool) -> None:
+    calls: list[tuple[Any, ...]] = []
+    connection: Any = SimpleNamespace(exec_driver_sql=lambda *given: calls.append(given))
+
+    Write("SQL", [(1,), (2,)], many=True).execute_on(connection, batches)
+    Write("SQL", (3,)).execute_on(connection, batches)
+
+    several = [("SQL", [(1,), (2,)])] if batches else [("SQL", (1,)), ("SQL", (2,))]
+    assert calls == [*several, ("SQL", (3,))]
+
+
+def test_what_a_driver_needs_not_do_is_nothing() -> None:
+    write = Write("SQL", (1,))
+    engine, cursor = create_engine("sqlite://"), object()
+
+    assert SQLiteDriver().prepare(engine, cursor, write) is write
+    assert Driver().quicker("SQL", engine.dialect) == "SQL"
+    assert Driver().message(ValueError("said")) == "said"
+    assert Driver().message(ValueError()) == "ValueError"
+    assert not Driver().is_in_memory(engine.url)
+    assert Driver().complete(engine.url) is engine.url
+    assert not Driver().is_autocommit(object())
+
+
+def test_an_insert_is_of_the_columns_in_the_order_of_the_fields() -> None:
+    table = Table("t", MetaData(), Column("b", Integer), Column("a", Integer), schema="s")
+
+    made = Driver().insert_one(table, [table.c.a, table.c.b])
+
+    assert str(made) == "INSERT INTO s.t (a, b) VALUES (:a, :b)"

@@ -1,0 +1,50 @@
+"""What the memory adapter says, and what its feed finds out of order."""
+
+from collections.abc import Callable
+
+import pytest
+
+from eventsourcing.exceptions import ApplicationClosedError, SequencedItemConflict, ValueTooLarge
+from eventsourcing.infrastructure.memory import MemoryRecordManager
+from eventsourcing.infrastructure.sequenceditem import StoredEvent
+
+
+def item(stream: str, position: int, state: str = "{}") -> StoredEvent:
+    return StoredEvent(stream, position, "topic", state, "0" * 32)
+
+
+def test_a_position_that_is_taken_is_named() -> None:
+    with pytest.raises(SequencedItemConflict, match=r"^position 1 of 's' is taken$"):
+        MemoryRecordManager().record([item("s", 1), item("s", 1)])
+
+
+def test_a_position_of_too_many_bits_is_named() -> None:
+    with pytest.raises(ValueTooLarge, match=f"^position {2**63} of 's' has over 63 bits$"):
+        MemoryRecordManager().record([item("s", 2**63)])
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda manager: manager.record([item("s", 0)]),
+        lambda manager: list(manager.get_items("s")),
+        lambda manager: manager.feed_position("s", 0),
+        lambda manager: manager.feed().high_water_mark(),
+    ],
+    ids=["record", "read", "locate", "feed"],
+)
+def test_a_closed_one_says_that_it_is(use: Callable[[MemoryRecordManager], object]) -> None:
+    manager = MemoryRecordManager()
+    manager.close()
+
+    with pytest.raises(ApplicationClosedError, match=r"^the record manager has been closed$"):
+        use(manager)
+
+
+def test_an_item_before_its_predecessor_is_out_of_order() -> None:
+    manager = MemoryRecordManager()
+    manager.record([item("s", 0), item("t", 1), item("s", 2), item("t", 0), item("s", 1)])
+    manager.record([item("u", 5)])
+
+    assert list(manager.feed().disordered_items()) == [("t", 1), ("s", 2)]
+    assert list(manager.feed().incomplete_sequences()) == ["u"]
