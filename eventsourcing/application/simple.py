@@ -201,7 +201,7 @@ class SimpleApplication:
         how-to/erasure).
 
         Fields that are marked as personal data of the subject are read as their fallbacks from
-        now on, in every process; by reads that are under way, within a second. In a caller's
+        now on, in every process, also by iterations that are under way. In a caller's
         transaction, from its commit on.
 
         Args:

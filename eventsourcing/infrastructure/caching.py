@@ -64,7 +64,7 @@ class AggregateCache:
         if found is not None:
             return found.state
         replay = self._load(originator_id)
-        self._keep(key, replay.state)
+        self._keep(key, replay)
         return replay.state
 
     def _update(self, key: str, entry: Entry) -> Replay | None:
@@ -89,15 +89,12 @@ class AggregateCache:
         if newest[0] is first:
             self._put(key, entry)
         else:
-            self._keep(key, replay.state, newest[0])
+            self._keep(key, replay, newest[0])
         return replay
 
-    def _keep(self, key: str, state: Any, newest: Item | None = None) -> None:
+    def _keep(self, key: str, replay: Replay, newest: Item | None = None) -> None:
         """Keeps a copy of a state, or nothing if that cannot be."""
-        if not isinstance(state, VersionedEntity):  # discarded, for one
-            self._entries.pop(key, None)
-            return
-        copy = self._copy_to_keep(state)
+        copy = self._copy_to_keep(replay)
         if copy is None:
             self._entries.pop(key, None)
             return
@@ -107,10 +104,13 @@ class AggregateCache:
         if newest is not None:
             self._put(key, Entry(copy, self._event_store.mark_of(newest)))
 
-    def _copy_to_keep(self, state: VersionedEntity) -> VersionedEntity | None:
+    def _copy_to_keep(self, replay: Replay) -> VersionedEntity | None:
         """Returns a copy; or logs why there is none, once for the class."""
+        state = replay.state
+        if not isinstance(state, VersionedEntity):  # discarded, for one
+            return None
         cls = type(state)
-        if holds_personal_data(cls):
+        if holds_personal_data(cls) or replay.has_personal_data:
             why = "it has personal data, which could not be erased"
         else:
             try:

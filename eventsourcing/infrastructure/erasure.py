@@ -6,9 +6,8 @@ In the stored state, the value of a personal field is ``{"$personal":[subject, s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from time import monotonic
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
 
 from eventsourcing.domain.model.personal import Personal
 from eventsourcing.exceptions import (
@@ -26,14 +25,16 @@ from eventsourcing.utils.ids import id_from_text, id_to_text
 from eventsourcing.utils.statecodec import dump_json, load_json
 from eventsourcing.utils.transcoding import encode_value
 
-__all__ = ["Erasure"]
+__all__ = ["Erasure", "KeysInUse"]
 
 Item = tuple[Any, ...]
 State = dict[str, Any]
+KeysInUse: TypeAlias = dict[str, CipherKey | None]
+"""The keys that one operation has asked for, by subject; None for those who are forgotten. It is
+not empty once there was personal data."""
 
-SECONDS = 1.0
-"""For so long at most a read that is under way uses a key again without looking whether it is still
-there."""
+MOST_KEYS = 1_000
+"""So many at most are kept within an operation."""
 
 _TAG = "$personal"
 _SIGN = f'"{_TAG}":'  # stands in no JSON string, where quotes are escaped
@@ -82,26 +83,26 @@ class Erasure:
             inner[name] = {_TAG: [subject, to_base64(sealed), encode_value(mark.fallback, name)]}
         return dump_json(state)
 
-    def opened(self, items: Iterable[Item]) -> Iterator[Item]:
+    def opened(self, items: Iterable[Item], keys: KeysInUse | None = None) -> Iterator[Item]:
         """Yields items with the personal data in their states decrypted, or its fallback where the
         subject has been forgotten.
+
+        Args:
+            keys: those that an operation has asked for, which are not asked for again, and to which
+                others are added. By default, they are asked for again with each item: who forgets
+                a subject between two steps of this iterator is heeded by the second.
 
         Raises:
             DataIntegrityError: it is not what was encrypted for this place.
             CipherKeyMissing: a key is lost.
         """
-        found: dict[str, CipherKey | None] = {}
-        until = 0.0
         for item in items:
             text = item[3]
             if type(text) is not str or _SIGN not in text:
                 yield item
                 continue
-            if monotonic() >= until:
-                found.clear()
-                until = monotonic() + SECONDS
             try:
-                state = self._opened(text, item[:3], found)
+                state = self._opened(text, item[:3], {} if keys is None else keys)
             except DecodeError as error:
                 raise unreadable((*item[:3], None), error) from error
             except DataIntegrityError as error:
@@ -124,22 +125,33 @@ class Erasure:
         found = self._keys.find(id_to_text(subject))
         return found is not None and found.key is None
 
-    def rewrap(self) -> int:
+    def rewrap(self, failed: Callable[[DataIntegrityError], None] | None = None) -> int:
         """Encrypts with the current key the keys of subjects that are encrypted with another one,
         and returns how many. To be stopped and repeated as one likes.
 
+        Args:
+            failed: is told of those that cannot be read, which stay; by default the first one is
+                raised.
+
         Raises:
-            CipherKeyMissing: the keyring lacks one of those.
+            CipherKeyMissing, DataIntegrityError: a key of a subject cannot be read.
         """
         count = 0
         for each in self._keys.all():
-            if each.key is not None and each.key.partition(":")[0] != self._keyring.current.id:
+            if each.key is None or each.key.partition(":")[0] == self._keyring.current.id:
+                continue
+            try:
                 secret = self._unwrapped(each).secret
+            except DataIntegrityError as error:
+                if failed is None:
+                    raise
+                failed(error)
+            else:
                 self._keys.exchange(each, self._wrapped(each.subject, secret))
                 count += 1
         return count
 
-    def _opened(self, text: str, place: Item, found: dict[str, CipherKey | None]) -> str:
+    def _opened(self, text: str, place: Item, keys: KeysInUse) -> str:
         state = load_json(text)
         if type(state) is not dict:
             raise DecodeError("the state is not a JSON object")
@@ -147,20 +159,20 @@ class Erasure:
             if type(inner) is dict:
                 for name, value in inner.items():
                     if type(value) is dict and _TAG in value:
-                        inner[name] = self._value(value, name, place, found)
+                        inner[name] = self._value(value, name, place, keys)
         return dump_json(state)
 
-    def _value(
-        self, sealed: State, name: str, place: Item, found: dict[str, CipherKey | None]
-    ) -> Any:
+    def _value(self, sealed: State, name: str, place: Item, keys: KeysInUse) -> Any:
         row = sealed[_TAG]
         is_row = len(sealed) == 1 and type(row) is list and len(row) == 3
         if not is_row or not _is_subject(row[0]) or type(row[1]) is not str:
             raise DecodeError(f"{name}: what stands under {_TAG} is not its form", field=name)
         subject, body, fallback = row
-        if subject not in found:
-            found[subject] = self._key_to_open(subject)
-        key = found[subject]
+        if subject not in keys:
+            if len(keys) >= MOST_KEYS:
+                keys.clear()
+            keys[subject] = self._key_to_open(subject)
+        key = keys[subject]
         if key is None:
             return fallback
         plain = key.decrypt(from_base64(body), self._bound_to(subject, name, place))

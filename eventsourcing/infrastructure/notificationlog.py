@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 from eventsourcing.domain.model.context import EventContext
@@ -14,7 +15,6 @@ from eventsourcing.infrastructure.eventstore import EventStore
 from eventsourcing.infrastructure.feed import FeedBounds, FeedPage, HighWaterMark
 from eventsourcing.infrastructure.recordmanager import MAX_POSITION
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
-from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
 from eventsourcing.utils.ids import check_id
 
 __all__ = ["Notification", "NotificationLog", "notifications_from_pages"]
@@ -104,6 +104,10 @@ class NotificationLog:
                 ``position``. What comes before it was read; to pass over it, start behind it.
             PersistenceError: the database could not be read.
         """
+        if type(is_ascending) is not bool:
+            raise ProgrammingError(
+                f"is_ascending must be a bool, not {type(is_ascending).__name__}"
+            )
         bounds = FeedBounds(
             first=_checked("start", start, 1, 1),
             last=_checked("stop", stop, MAX_POSITION),
@@ -112,11 +116,21 @@ class NotificationLog:
             sequence_id=originator_id if originator_id is None else check_id(originator_id),
             is_ascending=is_ascending,
         )
-        if type(is_ascending) is not bool:
-            raise ProgrammingError(
-                f"is_ascending must be a bool, not {type(is_ascending).__name__}"
-            )
-        return notifications_from_pages(self._mapper, self._feed.get_pages(bounds))
+        pages = self._feed.get_pages(bounds)
+        return notifications_from_pages(self._mapper.events_from_items, pages)
+
+    def read(
+        self, start: int, limit: int | None, stop: int, event_types: EventTypes | None
+    ) -> list[Notification]:
+        """Reads what :meth:`select` does, with the same arguments, all at once. Raises as that.
+
+        The key of each person whose data is in the events is asked for once, and not with each
+        event (docs: how-to/erasure).
+        """
+        topics = _topics(event_types, None)
+        pages = self._feed.get_pages(FeedBounds(start, stop, limit, topics))
+        at_once = partial(self._mapper.events_at_once, keys={})
+        return list(notifications_from_pages(at_once, pages))
 
     def select_stored(self, start: int, stop: int) -> Iterator[tuple[int, StoredEvent]]:
         """Reads events as they are stored, in ascending order: their positions, and items.
@@ -152,9 +166,13 @@ class NotificationLog:
 
 
 def notifications_from_pages(
-    mapper: SequencedItemMapper, pages: Iterable[FeedPage]
+    events_from: Callable[[Iterable[tuple[Any, ...]]], Iterator[DomainEvent]],
+    pages: Iterable[FeedPage],
 ) -> Iterator[Notification]:
     """Yields the notifications that were stored as the items of pages, one after the other.
+
+    Args:
+        events_from: makes the events of items.
 
     Raises:
         TopicResolutionError, DataIntegrityError: a row cannot be read; has its ``position``.
@@ -162,7 +180,7 @@ def notifications_from_pages(
     for page in pages:
         position = None
         try:
-            events = mapper.events_from_items(page.items)
+            events = events_from(page.items)
             for position, item, event in zip(*page, events, strict=True):
                 yield _new(Notification, (position, item[0], item[1], item[2], event))
         except (DataIntegrityError, TopicResolutionError) as error:

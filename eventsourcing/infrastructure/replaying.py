@@ -8,6 +8,7 @@ and what does not pass is left to the event, which says what is wrong.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, NamedTuple
 
 from eventsourcing.domain.model.domainentity import DomainEntity, entity_classes
@@ -22,6 +23,7 @@ from eventsourcing.exceptions import (
     TopicResolutionError,
     VersionNotFound,
 )
+from eventsourcing.infrastructure.erasure import KeysInUse
 from eventsourcing.infrastructure.recordmanager import EVERYTHING, Bounds, ItemReader
 from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
 from eventsourcing.utils.picking import attribute_picker
@@ -55,14 +57,16 @@ class Replay:
 
     def __init__(self, reader: ItemReader, mapper: SequencedItemMapper) -> None:
         self.state: Any = None
+        self._keys: KeysInUse = {}
         self._reader = reader
         self._mapper = mapper
         made_by = type(mapper).events_from_items
         self._maps_plainly = made_by is SequencedItemMapper.events_from_items
         self._opened: Callable[[Iterator[Item]], Iterator[Item]] = iter
-        self._event_of = mapper.event_from_item
+        self._event_of: Callable[[Item], DomainEvent] = self._mapped
         if self._maps_plainly:
-            self._opened, self._event_of = mapper.opened, mapper.event_from_opened
+            self._opened = partial(mapper.opened, keys=self._keys)
+            self._event_of = mapper.event_from_opened
         self._width = 4 + len(mapper.extra_fields)
         self._steps: dict[object, Step | None] = {}
         self._steps_of: type | None = None
@@ -110,6 +114,13 @@ class Replay:
         """How many events are in the state by now."""
         return int(self._last[1]) + 1 if self._last else 0
 
+    @property
+    def has_personal_data(self) -> bool:
+        """Whether there was some in the events, even if it is not marked any more, or forgotten:
+        then the state is not to be kept, since it could not be erased.
+        """
+        return bool(self._keys)
+
     def _apply_all(self, originator_id: object, items: Iterator[Item], until: Bounds) -> None:
         items = self._opened(items)
         while (item := self._apply_states(items)) is not None:
@@ -137,6 +148,12 @@ class Replay:
         _check_applied(item, event, self.state)
         self._last = item
         self._objects += 1
+
+    def _mapped(self, item: Item) -> DomainEvent:
+        """Has the mapper read an item in its own way, and looks whether it has personal data."""
+        if self._mapper.erasure is not None:
+            next(self._mapper.opened((item,), self._keys))
+        return self._mapper.event_from_item(item)
 
     def _needs_no_objects(self) -> bool:
         return self._objects == 1  # that of the first event

@@ -18,7 +18,7 @@ from eventsourcing.exceptions import (
     ProgrammingError,
     TopicResolutionError,
 )
-from eventsourcing.infrastructure.erasure import Erasure
+from eventsourcing.infrastructure.erasure import Erasure, KeysInUse
 from eventsourcing.infrastructure.protection import Protection, unreadable
 from eventsourcing.infrastructure.recordmanager import MAX_POSITION
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
@@ -142,15 +142,33 @@ class SequencedItemMapper:
         """Yields the events that were stored as ``items``. Raises as :meth:`event_from_item`."""
         return self.events_from_opened(self.opened(items))
 
-    def opened(self, items: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    def events_at_once(
+        self, items: Iterable[tuple[Any, ...]], keys: KeysInUse
+    ) -> Iterator[DomainEvent]:
+        """Does as :meth:`events_from_items` where all of them are read at once, as one operation:
+        the key of each person whose data is in them is asked for once.
+
+        Args:
+            keys: of those whose personal data was read, see :meth:`Erasure.opened`.
+        """
+        if type(self).events_from_items is not SequencedItemMapper.events_from_items:
+            return self.events_from_items(items)
+        return self.events_from_opened(self.opened(items, keys))
+
+    def opened(
+        self, items: Iterable[tuple[Any, ...]], keys: KeysInUse | None = None
+    ) -> Iterator[tuple[Any, ...]]:
         """Yields stored items, or their first four fields, with their states as they were before
         they were sealed.
+
+        Args:
+            keys: of those whose personal data was read, see :meth:`Erasure.opened`.
 
         Raises:
             CipherKeyMissing, DataIntegrityError: a state cannot be opened.
         """
         unsealed = self.unsealed(items)
-        return unsealed if self.erasure is None else self.erasure.opened(unsealed)
+        return unsealed if self.erasure is None else self.erasure.opened(unsealed, keys)
 
     def unsealed(self, items: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
         """Does as :meth:`opened`, and leaves personal data encrypted in the states: so these stay

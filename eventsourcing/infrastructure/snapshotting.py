@@ -205,7 +205,9 @@ class Snapshotter:
         entity = loaded.replay.state
         if not isinstance(entity, VersionedEntity) or not has_whole_state(type(entity)):
             raise ProgrammingError("it is no versioned entity, or keeps state in __slots__")
-        if holds_personal_data(type(entity)):
+        if holds_personal_data(type(entity)) or loaded.replay.has_personal_data:
+            if loaded.unfit is not None:
+                self._records.delete(entity.id)  # of when the data was not marked
             raise ProgrammingError("it has personal data, which a snapshot would keep from erasure")
         snapshot = Snapshot.of(entity)
         _check_shared(snapshot.state)

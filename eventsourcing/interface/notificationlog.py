@@ -112,7 +112,7 @@ class NotificationLogReader:
         """
         if type(start) is not int or start < 1:
             raise ProgrammingError("start must be an int of at least 1")
-        return notifications_from_pages(self._mapper, self._pages(start))
+        return notifications_from_pages(self._mapper.events_from_items, self._pages(start))
 
     def _pages(self, start: int) -> Iterator[FeedPage]:
         wanted: SectionID | None = SectionID.around(start, self._size)

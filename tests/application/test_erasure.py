@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,18 +18,32 @@ from eventsourcing.application.projections.definition import Projection, handles
 from eventsourcing.application.projections.inline import project_inline
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.domain.model.aggregate import AggregateRoot
+from eventsourcing.domain.model.decorators import event
 from eventsourcing.domain.model.events import EventWithOriginatorID, EventWithOriginatorVersion
 from eventsourcing.domain.model.personal import personal
 from eventsourcing.domain.model.snapshot import holds_personal_data
-from eventsourcing.exceptions import DataIntegrityError, ProgrammingError, TableNotFound
+from eventsourcing.exceptions import (
+    DataIntegrityError,
+    ProgrammingError,
+    TableNotFound,
+    TopicResolutionError,
+)
 from eventsourcing.infrastructure.memory import MemoryRecordManager
 from eventsourcing.infrastructure.protection import Protection
 from eventsourcing.infrastructure.recordmanager import RecordManager
+from eventsourcing.infrastructure.replaying import Replay
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
 from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
+from eventsourcing.infrastructure.snapshotrecords import SnapshotRecord
 from eventsourcing.utils.cipher import Keyring
 from tests.backends import Backend
-from tests.contracts.erasure import CANARY, GONE, Customer, saved_customer
+from tests.contracts.erasure import (
+    CANARY,
+    GONE,
+    Customer,
+    often_befriended,
+    saved_customer,
+)
 from tests.contracts.model import Account
 from tests.contracts.sealing import OLD
 
@@ -119,6 +135,26 @@ def test_a_row_that_lies_is_a_typed_error(sql_backend: Backend, value: str) -> N
             app.repository["ann"]
 
     assert (caught.value.originator_id, caught.value.originator_version) == ("ann", 1)
+
+
+def test_no_error_of_a_damaged_row_shows_personal_data(caplog: pytest.LogCaptureFixture) -> None:
+    manager = MemoryRecordManager()
+    protection = Protection(Keyring(OLD), store_id="events", event_types=())
+    errors = []
+    with SimpleApplication(record_manager=manager, protection=protection) as app:
+        app.save(Customer.create(id="ann", name=CANARY))
+        (item,) = manager.get_items("ann")
+        whole: Any = item
+        for at in range(len(whole.state)):
+            damaged = whole.state[:at] + chr(ord(whole.state[at]) ^ 1) + whole.state[at + 1 :]
+            manager._sequences["ann"][0] = whole._replace(state=damaged)
+            try:
+                app.repository["ann"]
+            except (DataIntegrityError, TopicResolutionError) as error:
+                errors.append("".join(traceback.format_exception(error)))
+
+    assert len(errors) > 100
+    assert CANARY not in f"{errors} {caplog.text}"
 
 
 # -- transactions
@@ -215,10 +251,132 @@ def test_what_has_personal_data_is_not_cached(caplog: pytest.LogCaptureFixture) 
     assert CANARY not in caplog.text
 
 
+class Nick(AggregateRoot, topic="erasure-nick"):
+    """Its event had a mark once."""
+
+    name = ""
+
+    @event("Renamed")
+    def rename(self, name: str) -> None:
+        self.name = name
+
+
+def save_nick(app: SimpleApplication) -> None:
+    """Store a nick, as it was done when its name was marked."""
+    nick = Nick.create(id="ann")
+    nick.rename(CANARY)
+    mapper = app.event_store.mapper
+    created, renamed = map(mapper.item_from_event, nick.pending_events)
+    assert mapper.erasure is not None
+    marks, values = {"name": personal(GONE)}, {"originator_id": "ann"}
+    state = mapper.erasure.seal(renamed[3], marks, values, renamed[:3])
+    app.event_store.record_manager.record([created, StoredEvent("ann", 1, renamed[2], state, "1")])
+
+
+class ByObjects(SequencedItemMapper):
+    """A mapper with a way of its own to make events."""
+
+    def events_from_items(self, items: Any) -> Iterator[Any]:
+        yield from super().events_from_items(items)
+
+
+class OwnMapper(SimpleApplication):
+    mapper_class = ByObjects
+
+
+@pytest.mark.parametrize("has_check", [True, False], ids=["checked", "control"])
+@pytest.mark.parametrize("app_class", [SimpleApplication, OwnMapper])
+@pytest.mark.parametrize(
+    "options",
+    [{"cache_size": 5}, {"snapshotting_policy": SnapshottingPolicy(every=2)}],
+    ids=["cache", "snapshots"],
+)
+def test_what_is_not_marked_any_more_is_erased_as_it_was_stored(
+    options: dict[str, Any],
+    app_class: type[SimpleApplication],
+    has_check: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    if not has_check:
+        monkeypatch.setattr(Replay, "has_personal_data", False)
+    protection = Protection(Keyring(OLD), store_id="events", event_types=())
+    with app_class(record_manager=MemoryRecordManager(), protection=protection, **options) as app:
+        save_nick(app)
+        assert [app.repository.get("ann", Nick).name for _ in range(2)] == [CANARY] * 2
+        app.forget("ann")
+        assert app.repository.get("ann", Nick).name == (GONE if has_check else CANARY)
+
+
+def test_a_snapshot_of_when_the_data_was_not_marked_is_removed() -> None:
+    manager = MemoryRecordManager()
+    policy = SnapshottingPolicy(every=None)
+    with SimpleApplication(
+        record_manager=manager, cipher_key=KEY, snapshotting_policy=policy
+    ) as app:
+        customer = saved_customer(app)
+        records = manager.snapshots()
+        for version in (1, 2):
+            records.put(SnapshotRecord(customer.id, version, "contract-customer", CANARY, "", ""))
+        assert app.repository.get(customer.id, Customer).name == CANARY
+        assert records.newest(customer.id, None) is None
+
+
 def test_an_event_class_outside_of_its_aggregate_counts_too() -> None:
     found = [holds_personal_data(each) for each in (Plain, Customer, Account)]
 
     assert found == [True, True, False]
+
+
+# -- other processes
+
+READING = """
+import sys
+import pytest
+from eventsourcing.application.policies import SnapshottingPolicy
+from eventsourcing.application.simple import SimpleApplication
+from tests.contracts.erasure import Customer, keys_are_kept, reads_of
+
+if sys.argv[2] == "control":
+    keys_are_kept(pytest.MonkeyPatch())
+with SimpleApplication(
+    sys.argv[1], cache_size=5, snapshotting_policy=SnapshottingPolicy(every=2)
+) as app, app.subscribe() as following:
+    reads = reads_of(app, "ann") | {"subscription": (each.event.name for each in following)}
+    while sys.stdin.readline():
+        names = {next(each) for each in reads.values()}
+        names.add(app.repository.get("ann", Customer).name)
+        names.add(app.repository.get("ann", Customer, version=3).name)
+        print(*sorted(names), flush=True)
+"""
+
+
+@pytest.mark.parametrize("way", ["checked", "control"])
+def test_another_process_reads_the_fallback_from_then_on(sql_backend: Backend, way: str) -> None:
+    command = [sys.executable, "-c", READING, str(sql_backend.uri), way]
+    environment = os.environ | {"CIPHER_KEY": KEY, "PYTHONPATH": str(ROOT)}
+    with SimpleApplication(sql_backend.uri, cipher_key=KEY) as app:
+        app.save(often_befriended("ann"))
+        with subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process:
+            asked, answers = process.stdin, process.stdout
+            assert asked is not None
+            assert answers is not None
+
+            def read() -> str:
+                asked.write("\n")
+                asked.flush()
+                return answers.readline().strip()
+
+            try:
+                before = [read(), read()]
+                app.forget("ann")
+                after = [read(), read()]
+            finally:
+                process.kill()
+
+    assert before == [CANARY] * 2
+    assert after == [GONE if way == "checked" else CANARY] * 2
 
 
 # -- who is killed
@@ -234,11 +392,11 @@ with SimpleApplication(sys.argv[1]) as app:
 """
 
 
-def test_who_is_killed_while_forgetting_has_forgotten_all_or_nothing(sqlite_file: Backend) -> None:
+def test_who_is_killed_while_forgetting_has_forgotten_all_or_nothing(sql_backend: Backend) -> None:
     count = 200
-    with SimpleApplication(sqlite_file.uri, cipher_key=KEY) as app:
+    with SimpleApplication(sql_backend.uri, cipher_key=KEY) as app:
         app.save(*(Customer.create(id=f"c{number}", name=CANARY) for number in range(count)))
-    command = [sys.executable, "-c", FORGETTING, str(sqlite_file.uri), str(count)]
+    command = [sys.executable, "-c", FORGETTING, str(sql_backend.uri), str(count)]
     environment = os.environ | {"CIPHER_KEY": KEY, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -247,7 +405,7 @@ def test_who_is_killed_while_forgetting_has_forgotten_all_or_nothing(sqlite_file
         said += process.stdout.readlines()
     acknowledged = sum(line.endswith("\n") for line in said)
 
-    with SimpleApplication(sqlite_file.uri, cipher_key=KEY) as app:
+    with SimpleApplication(sql_backend.uri, cipher_key=KEY) as app:
         found = [app.repository.get(f"c{number}", Customer) for number in range(count)]
         names = [each.name for each in found]
         assert names[:acknowledged] == [GONE] * acknowledged

@@ -15,6 +15,7 @@ from eventsourcing.domain.model.aggregate import AggregateRoot
 from eventsourcing.domain.model.decorators import event
 from eventsourcing.domain.model.personal import personal
 from eventsourcing.exceptions import CipherKeyMissing, DataIntegrityError, EncodeError
+from eventsourcing.infrastructure.erasure import Erasure, KeysInUse
 from eventsourcing.infrastructure.protection import Protection
 from eventsourcing.infrastructure.recordmanager import RecordManager
 from eventsourcing.utils.cipher import CipherKey, Keyring
@@ -248,22 +249,61 @@ class ErasureContract:
         assert found.key is None
         assert not keys.add(str(customer.id), "new:key")
 
-    def test_a_read_that_is_under_way_notices_within_its_time(
+    def test_a_read_that_is_under_way_notices_with_its_next_event(
+        self, manager: RecordManager
+    ) -> None:
+        app, other = application(manager), application(manager)
+        app.save(often_befriended("ann"))
+        reads = reads_of(app, "ann")
+        assert [next(each) for each in reads.values()] == [CANARY] * 3
+        other.forget("ann")
+        assert {name for each in reads.values() for name in each} == {GONE}
+
+    def test_control_a_read_that_keeps_its_keys_does_not(
         self, manager: RecordManager, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        now = [100.0]
-        monkeypatch.setattr("eventsourcing.infrastructure.erasure.monotonic", lambda: now[0])
+        keys_are_kept(monkeypatch)
+        app, other = application(manager), application(manager)
+        app.save(often_befriended("ann"))
+        reads = reads_of(app, "ann")
+        assert {next(each) for each in reads.values()} == {CANARY}
+        other.forget("ann")
+        assert {name for each in reads.values() for name in each} == {CANARY}
+
+    def test_what_is_given_at_once_asks_once_for_each_key(
+        self, manager: RecordManager, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def asking(keys: Any, subject: str) -> Any:
+            asked.append(subject)
+            return find(keys, subject)
+
+        app, asked = application(manager), list[str]()
+        app.save(often_befriended("ann"))
+        find = type(manager.subject_keys()).find  # type: ignore[union-attr]
+        monkeypatch.setattr(type(manager.subject_keys()), "find", asking)
+        for read in (
+            lambda: app.repository["ann"],
+            lambda: app.notification_log.read(1, None, 2 * MANY, None),
+        ):
+            read()
+            assert sorted(asked) == ["ann", "bob"]
+            asked.clear()
+        assert len(list(app.notification_log.select())) == MANY + 1
+        assert len(asked) == 2 * MANY + 1
+
+    def test_what_was_read_of_many_persons_is_not_kept(
+        self, manager: RecordManager, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("eventsourcing.infrastructure.erasure.MOST_KEYS", 3)
         app = application(manager)
         customer = Customer.create(id="ann", name=CANARY)
-        for number in range(3):
-            customer.befriend("bob", f"{number}", CANARY)
+        for number in range(7):
+            customer.befriend(number, CANARY, CANARY)
         app.save(customer)
-        events: Iterator[Any] = app.event_store.get_domain_events("ann")
-        assert next(events).name == CANARY
-        app.forget("ann")
-        assert next(events).name == CANARY
-        now[0] += 1
-        assert [each.name for each in events] == [GONE, GONE]
+        keys: KeysInUse = {}
+        opened = app.event_store.mapper.opened(manager.get_items("ann"), keys)
+        assert [CANARY in item[3] for item in opened] == [True] * 8
+        assert 0 < len(keys) <= 3
 
     def test_of_many_writers_and_readers_none_sees_anything_else(
         self, manager: RecordManager
@@ -344,6 +384,29 @@ class DurableErasureContract:
             OPEN.clear()
             one.close()
             other.close()
+
+
+def often_befriended(name: str) -> Customer:
+    """Return a customer with the name of CANARY in each of many events."""
+    customer = Customer.create(id=name, name=CANARY)
+    for _ in range(MANY):
+        customer.befriend("bob", "Bob", CANARY)
+    return customer
+
+
+def reads_of(app: SimpleApplication, name: str) -> dict[str, Iterator[str]]:
+    """Return all ways to read the events of a stream one by one: the customer's name in each."""
+    events: Iterator[Any] = app.event_store.get_domain_events(name)
+    feed: Iterator[Any] = (each.event for each in app.notification_log.select())
+    history: Iterator[Any] = (each for each, _ in app.repository.history(name))
+    reads = {"events": events, "feed": feed, "history": history}
+    return {way: (each.name for each in read) for way, read in reads.items()}
+
+
+def keys_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the protection out: a process asks once for each key."""
+    opened, kept = Erasure.opened, KeysInUse()
+    monkeypatch.setattr(Erasure, "opened", lambda self, items, keys=None: opened(self, items, kept))
 
 
 OPEN: list[SimpleApplication] = []

@@ -89,7 +89,7 @@ class _Inline:
     def __call__(self, items: Sequence[tuple[Any, ...]]) -> Callable[[Any], None]:
         # As a reader would get them; and the aggregate's own cannot be changed by a projection.
         # Before the transaction, for keys may have to be read.
-        return partial(self._project, list(self._mapper.events_from_items(iter(items))))
+        return partial(self._project, list(self._mapper.events_at_once(items, {})))
 
     def _project(self, events: Sequence[DomainEvent], connection: Any) -> None:
         with ProjectionSession(bind=connection, join_transaction_mode="rollback_only") as session:

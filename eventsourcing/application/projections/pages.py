@@ -87,12 +87,10 @@ class PageReader:
         # Before the events are read: what is not among them up to here will never be.
         mark = self._log.safe_position()
         end = mark if stop is None else min(mark, stop)
-        found: list[Notification] = []
         if end < start:
-            return Page(found, start - 1, mark)
+            return Page([], start - 1, mark)
         try:
-            events = self._log.select(start, limit, stop=end, event_types=self._types)
-            found.extend(events)
+            found = self._log.read(start, limit, end, self._types)
         except (DataIntegrityError, TopicResolutionError) as error:
             return self._up_to(error, start, leases)
         if len(found) == limit:
@@ -105,7 +103,7 @@ class PageReader:
             raise error
         if error.position > start:
             before = error.position - 1
-            found = list(self._log.select(start, stop=before, event_types=self._types))
+            found = self._log.read(start, None, before, self._types)
             if found:
                 return Page(self._of(found, leases), before)
         is_mine = shard_of(error.originator_id, self._shards) in {each.shard for each in leases}
