@@ -85,22 +85,32 @@ class SnapshottingPolicy:
             :meth:`SimpleApplication.take_snapshot` takes.
         by_class: the same for the aggregates of some classes and their subclasses, of which the
             nearest holds.
+        keep: so many snapshots of an aggregate are kept, those with the most events; all by
+            default. Others are removed when the next one is taken.
 
     Raises:
-        ProgrammingError: a number of events is not 1 or more, or a class is no class.
+        ProgrammingError: a number is not 1 or more, or a class is no class.
     """
 
+    keep: int | None = None
+
     def __init__(
-        self, every: int | None = 100, by_class: Mapping[type, int | None] | None = None
+        self,
+        every: int | None = 100,
+        by_class: Mapping[type, int | None] | None = None,
+        keep: int | None = None,
     ) -> None:
         self.every = every
         self.by_class = dict(by_class or {})
+        self.keep = keep
         for cls in self.by_class:
             if not isinstance(cls, type):
                 raise ProgrammingError(f"by_class= takes classes of aggregates, not {cls!r}")
         for number in (every, *self.by_class.values()):
             if number is not None and (type(number) is not int or number < 1):
                 raise ProgrammingError(f"a number of events is an int from 1 on, not {number!r}")
+        if keep is not None and (type(keep) is not int or keep < 1):
+            raise ProgrammingError(f"keep= takes an int from 1 on, not {keep!r}")
 
     def is_due(self, aggregate_class: type, replayed: int) -> bool:
         """Tells whether to take a snapshot after so many events were replayed."""

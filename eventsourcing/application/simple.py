@@ -310,7 +310,7 @@ class SimpleApplication:
                 f"snapshotting_policy= takes a SnapshottingPolicy, not {type(policy).__name__}"
             )
         records = self.event_store.record_manager.snapshots(setup_table)
-        return Snapshotter(self.event_store, records, policy.is_due)
+        return Snapshotter(self.event_store, records, policy.is_due, policy.keep)
 
     def _closed_one(self, subscription: Subscription) -> None:
         self.event_store.remove_listener(subscription.tell)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from eventsourcing.exceptions import SequencedItemConflict
-from eventsourcing.utils.ids import id_to_text
+from eventsourcing.exceptions import DataIntegrityError, SequencedItemConflict
+from eventsourcing.infrastructure.protection import Protection
+from eventsourcing.utils.ids import digest_of, id_to_text
 
 __all__ = ["MemorySnapshotRecords", "SnapshotRecord", "SnapshotRecords"]
 
@@ -33,6 +34,30 @@ class SnapshotRecord(NamedTuple):
     event_id: str
     fingerprint: str
     digest: str = ""
+
+    def sealed(self, protection: Protection | None) -> SnapshotRecord:
+        """Returns a record with its state protected as those of events are, and its digest."""
+        made = self
+        if protection is not None:
+            made = self._replace(state=protection.seal(self.state, *self.place))
+        return made._replace(digest=digest_of(made[:-1]))
+
+    def opened(self, protection: Protection | None) -> Any:
+        """Returns the state as it was before that.
+
+        Raises:
+            DataIntegrityError: the record is damaged, or the state cannot be opened.
+            CipherKeyMissing: it is encrypted with a key that is not there.
+        """
+        if self.digest != digest_of(self[:-1]):
+            raise DataIntegrityError("it is damaged")
+        return self.state if protection is None else protection.open(self.state, *self.place)
+
+    @property
+    def place(self) -> tuple[Any, int, str]:
+        """What the state is bound to. No topic of an event has a space."""
+        whole = f"{self.topic} {self.event_id} {self.fingerprint}"
+        return self.originator_id, self.originator_version, whole
 
 
 class SnapshotRecords(ABC):
@@ -71,6 +96,14 @@ class SnapshotRecords(ABC):
             PersistenceError: the database refused, or could not be reached.
         """
 
+    @abstractmethod
+    def delete_older(self, originator_id: UUID | str | int, keep: int) -> None:
+        """Removes the snapshots of an aggregate but for so many, those with the most events.
+
+        Raises:
+            PersistenceError: the database refused, or could not be reached.
+        """
+
 
 class MemorySnapshotRecords(SnapshotRecords):
     """Keeps snapshots in this process."""
@@ -104,3 +137,10 @@ class MemorySnapshotRecords(SnapshotRecords):
                 self._found.clear()
             else:
                 self._found.pop(id_to_text(originator_id), None)
+
+    def delete_older(self, originator_id: UUID | str | int, keep: int) -> None:
+        """See :meth:`SnapshotRecords.delete_older`."""
+        with self._lock:
+            found = self._found.get(id_to_text(originator_id), {})
+            for version in sorted(found)[:-keep]:
+                del found[version]

@@ -35,7 +35,6 @@ from eventsourcing.infrastructure.recordmanager import Bounds
 from eventsourcing.infrastructure.replaying import Replay
 from eventsourcing.infrastructure.snapshotrecords import SnapshotRecord, SnapshotRecords
 from eventsourcing.utils.copying import SCALARS, independent_copy
-from eventsourcing.utils.ids import digest_of
 from eventsourcing.utils.statecodec import dump_json, load_json
 from eventsourcing.utils.topic import get_topic
 from eventsourcing.utils.transcoding import decode_value, encode_value
@@ -69,15 +68,23 @@ class Snapshotter:
         records: where the snapshots are.
         is_due: takes an aggregate's class, and how many events a load had to replay, and tells
             whether to take a snapshot then.
+        keep: how many snapshots of an aggregate are kept; None for all.
     """
 
-    def __init__(self, event_store: EventStore, records: SnapshotRecords, is_due: IsDue) -> None:
+    def __init__(
+        self,
+        event_store: EventStore,
+        records: SnapshotRecords,
+        is_due: IsDue,
+        keep: int | None = None,
+    ) -> None:
         self._event_store = event_store
         self._reader = event_store.reader
         self._can_repeat = event_store.record_manager.can_repeat
         self._mapper = event_store.mapper
         self._records = records
         self._is_due = is_due
+        self._keep = keep
         self._told: set[type] = set()  # classes of which some aggregates get no snapshot
 
     def replayed(self, originator_id: Any, version: int | None = None) -> Replay:
@@ -164,7 +171,7 @@ class Snapshotter:
         return Loaded(replay, replay.version - record.originator_version)
 
     def _restored(self, record: SnapshotRecord) -> DomainEntity:
-        text = self._open(record)
+        text = record.opened(self._mapper.protection)
         cls = entity_classes.resolve(record.topic, self._mapper.topic_prefixes)
         if record.fingerprint != fingerprint_of(cls):
             raise _Stale(f"{cls.__qualname__} has changed since")
@@ -223,26 +230,9 @@ class Snapshotter:
             fingerprint_of(cls),
         )
         with suppress(SequencedItemConflict):  # somebody else was quicker
-            self._records.put(self._seal(record), loaded.unfit)
-
-    def _seal(self, plain: SnapshotRecord) -> SnapshotRecord:
-        """Returns the record as it is stored: with its state protected as those of events are."""
-        if (protection := self._mapper.protection) is not None:
-            plain = plain._replace(state=protection.seal(plain.state, *_place(plain)))
-        return plain._replace(digest=digest_of(plain[:-1]))
-
-    def _open(self, record: SnapshotRecord) -> str:
-        if record.digest != digest_of(record[:-1]):
-            raise _Unfit("it is damaged")
-        protection = self._mapper.protection
-        text: str = record.state
-        return text if protection is None else protection.open(text, *_place(record))
-
-
-def _place(record: SnapshotRecord) -> tuple[Any, int, str]:
-    """Returns what the state is bound to. No topic of an event has a space."""
-    whole = f"{record.topic} {record.event_id} {record.fingerprint}"
-    return record.originator_id, record.originator_version, whole
+            self._records.put(record.sealed(self._mapper.protection), loaded.unfit)
+        if self._keep is not None:
+            self._records.delete_older(record.originator_id, self._keep)
 
 
 class _Unfit(Exception):

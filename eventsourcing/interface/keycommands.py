@@ -25,8 +25,9 @@ def add_commands(commands: Any) -> None:
     command.add_argument("--id", help="of the key; by default the date, and random digits")
     command.set_defaults(run=_new)
     about = (
-        f"Encrypt with the first key of {KEY_VARIABLE} all states, and keys of subjects, that are"
-        " encrypted with another one. May be stopped and repeated, while others read and write."
+        f"Encrypt with the first key of {KEY_VARIABLE} all states of events and snapshots, and keys"
+        " of subjects, that are encrypted with another one. May be stopped and repeated, while"
+        " others read and write."
     )
     command = actions.add_parser("reseal", help=about, description=about)
     command.add_argument("--uri", help="of the database; by default that of DB_URI")
@@ -46,7 +47,9 @@ def _new(given: argparse.Namespace, output: TextIO) -> int:
 
 def _reseal(given: argparse.Namespace, output: TextIO) -> int:
     def show(done: Resealing) -> None:
-        output.write(f"position {done.position}: {done.looked_at} rows, {done.written} written\n")
+        snapshots = f", {done.snapshots} snapshots" if done.snapshots else ""
+        rows = f"{done.looked_at} rows, {done.written} written"
+        output.write(f"position {done.position}: {rows}{snapshots}\n")
         output.flush()
 
     with SimpleApplication(
@@ -62,19 +65,17 @@ def _reseal(given: argparse.Namespace, output: TextIO) -> int:
         done = reseal(
             manager, protection, start=given.start, plain_too=given.plain_too, progress=show
         )
-        subjects = _rewrapped(app)
+        subjects = _rewrapped(app, done)
     for failure in done.failures:
         output.write(f"{failure}\n")
-    output.write(
-        f"{done.written} states and {subjects} keys of subjects written,"
-        f" {done.unreadable} could not be read\n"
-    )
+    written = f"{done.written} states, {done.snapshots} snapshots and {subjects} keys of subjects"
+    output.write(f"{written} written, {done.unreadable} could not be read\n")
     return 1 if done.unreadable else 0
 
 
-def _rewrapped(app: SimpleApplication) -> int:
+def _rewrapped(app: SimpleApplication, done: Resealing) -> int:
     erasure = app.event_store.mapper.erasure
     try:
-        return 0 if erasure is None else erasure.rewrap()
+        return 0 if erasure is None else erasure.rewrap(done.failed)
     except TableNotFound:
         return 0  # there has never been personal data

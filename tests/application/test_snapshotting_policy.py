@@ -39,6 +39,12 @@ def test_what_is_no_number_of_events_is_refused(number: Any) -> None:
         SnapshottingPolicy(by_class={Account: number})
 
 
+@pytest.mark.parametrize("number", [0, -1, True, 1.0, "10"])
+def test_what_is_no_number_of_snapshots_is_refused(number: Any) -> None:
+    with pytest.raises(ProgrammingError, match="keep= takes an int from 1 on"):
+        SnapshottingPolicy(keep=number)
+
+
 def test_what_is_no_class_is_refused() -> None:
     with pytest.raises(ProgrammingError, match="classes of aggregates"):
         SnapshottingPolicy(by_class={"Account": 1})  # type: ignore[dict-item]

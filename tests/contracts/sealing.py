@@ -5,16 +5,22 @@ from typing import Any
 
 import pytest
 
+from eventsourcing.application.policies import SnapshottingPolicy
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.exceptions import CipherKeyMissing, DataIntegrityError
 from eventsourcing.infrastructure.protection import Protection, key_id_of
 from eventsourcing.infrastructure.recordmanager import RecordManager
+from eventsourcing.infrastructure.snapshotrecords import SnapshotRecord
+from eventsourcing.infrastructure.sqlalchemy import resealingsnapshots
 from eventsourcing.infrastructure.sqlalchemy.resealing import Resealing, reseal
 from eventsourcing.utils.cipher import CipherKey, Keyring
+from eventsourcing.utils.ids import digest_of
 from tests.contracts.model import Account
 from tests.contracts.places import Place, SQLAlchemyPlace
 
 OLD, NEW = CipherKey("old", bytes(range(32))), CipherKey("new", bytes(range(32, 64)))
+NAMES = ("plain", "Ann", "Bob", "Eve")
+ON_DEMAND = SnapshottingPolicy(every=None)
 MANY = 250  # events: more than what is read with all columns at first
 
 
@@ -196,11 +202,122 @@ class DurableSealingContract:
         done = reseal(manager, slow)
         assert (done.written, set(found_keys(manager, "Ann"))) == (0, {"newer"})
 
+    @pytest.mark.parametrize("plain_too", [False, True])
+    def test_what_has_an_id_that_cannot_be_read_is_named_and_the_rest_is_written(
+        self, manager: Any, plain_too: bool
+    ) -> None:
+        with manager.datastore.transaction() as connection:
+            connection.exec_driver_sql(
+                "UPDATE stored_events SET originator_id = '#x' WHERE originator_id = 'Bob'"
+                " AND originator_version = 1"
+            )
+        done = reseal(manager, sealing(NEW, OLD), plain_too=plain_too)
+        assert (done.written, done.unreadable) == (MANY + 3 + 3 * plain_too, 1)
+        (error,) = done.failures
+        assert (error.position, error.originator_version) == (MANY + 6, 1)
+
+
+class SnapshotSealingContract:
+    """Snapshots are written again under the current key, and nothing is left under another one."""
+
+    @pytest.fixture
+    def manager(self, durable_place: SQLAlchemyPlace) -> Iterator[Any]:
+        manager = durable_place.open()
+        for name, keys in {"plain": (), "Ann": (OLD,), "Bob": (OLD,), "Eve": (NEW,)}.items():
+            with application(manager, *keys, snapshotting_policy=ON_DEMAND) as app:
+                saved_account(name, 2)
+                app.take_snapshot(name)
+        yield manager
+        manager.close()
+
+    def test_what_has_another_key_is_written_again_and_used(
+        self, manager: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        before = snapshots_of(manager)
+        done = reseal(manager, sealing(NEW, OLD))
+        after = snapshots_of(manager)
+        assert (done.snapshots, done.unreadable) == (2, 0)
+        keys = {name: key_id_of(record.state) for name, record in after.items()}
+        assert keys == {"plain": None, "Ann": "new", "Bob": "new", "Eve": "new"}
+        assert [after[name] == before[name] for name in ("plain", "Eve")] == [True, True]
+        plain = {
+            name: [record.opened(sealing(NEW, OLD)) for record in (before[name], after[name])]
+            for name in before
+        }
+        assert all(old == new for old, new in plain.values())
+        with application(manager, NEW, snapshotting_policy=ON_DEMAND) as app:
+            assert app.repository.get("Ann", Account).balance == 2
+            assert app.take_snapshot("Ann") == 3
+        assert (snapshots_of(manager), caplog.text) == (after, "")
+
+    def test_control_without_that_they_are_of_no_use(
+        self, manager: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with application(manager, NEW, OLD, snapshotting_policy=ON_DEMAND) as app:
+            assert app.repository.get("Ann", Account).balance == 2
+        assert caplog.text == ""
+        with (
+            application(manager, NEW, snapshotting_policy=ON_DEMAND) as app,
+            pytest.raises(CipherKeyMissing),
+        ):
+            app.repository.get("Ann", Account)
+        assert "the snapshot of version 3 of 'Ann' is not used" in caplog.text
+
+    def test_plain_ones_are_encrypted_where_that_is_asked_for(self, manager: Any) -> None:
+        assert reseal(manager, sealing(NEW, OLD), plain_too=True).snapshots == 3
+        keys = {key_id_of(record.state) for record in snapshots_of(manager).values()}
+        assert keys == {"new"}
+
+    def test_who_was_stopped_goes_on(self, manager: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        def stop(done: Resealing) -> None:
+            if done.snapshots == 1:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(resealingsnapshots, "PAGE", 1)
+        with pytest.raises(KeyboardInterrupt):
+            reseal(manager, sealing(NEW, OLD), progress=stop)
+        keys = [key_id_of(record.state) for record in snapshots_of(manager).values()]
+        assert keys.count("old") == 1
+        done = reseal(manager, sealing(NEW, OLD))
+        assert (done.written, done.snapshots) == (0, 1)
+        assert reseal(manager, sealing(NEW, OLD)).snapshots == 0
+
+    def test_what_is_damaged_is_removed_and_what_has_an_unknown_key_is_named(
+        self, manager: Any
+    ) -> None:
+        records, found = manager.snapshots(), snapshots_of(manager)
+        records.put(found["Ann"]._replace(fingerprint="0"), replaced=3)
+        lost = found["Bob"]._replace(state="~a1:lost:AAAA")
+        records.put(lost._replace(digest=digest_of(lost[:-1])), replaced=3)
+        done = reseal(manager, sealing(NEW, OLD))
+        assert (done.snapshots, done.unreadable) == (1, 1)
+        assert {*snapshots_of(manager)} == {"plain", "Bob", "Eve"}
+        (error,) = done.failures
+        assert str(error).startswith("the snapshot of version 3 of 'Bob' is encrypted with the key")
+
+    def test_one_that_was_replaced_meanwhile_is_left_alone(
+        self, manager: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        slow, newer = sealing(NEW, OLD), sealing(CipherKey("newer", bytes(32)), NEW, OLD)
+
+        def seal(text: str, *place: Any) -> str:
+            if " " in place[2] and place[0] == "Ann":
+                reseal(manager, newer)
+            return Protection.seal(slow, text, *place)
+
+        monkeypatch.setattr(slow, "seal", seal)
+        assert reseal(manager, slow).snapshots == 0
+        keys = {key_id_of(record.state) for record in snapshots_of(manager).values()}
+        assert keys == {None, "newer"}
+
 
 def application(manager: Any, *keys: CipherKey, **options: Any) -> SimpleApplication:
     """Return an application that leaves the record manager open."""
+    policy = options.pop("snapshotting_policy", None)
     protection = sealing(*keys, **options) if keys else None
-    app = SimpleApplication(record_manager=manager, protection=protection)
+    app = SimpleApplication(
+        record_manager=manager, protection=protection, snapshotting_policy=policy
+    )
     app.event_store.close = lambda: None  # type: ignore[method-assign]
     return app
 
@@ -214,3 +331,9 @@ def feed(manager: Any) -> list[Any]:
     """Return all positions and events."""
     with application(manager, NEW, OLD) as app:
         return [(n.position, n.event) for n in app.notification_log.select()]
+
+
+def snapshots_of(manager: Any) -> dict[str, SnapshotRecord]:
+    """Return the snapshots of the accounts, by their names."""
+    records = {name: manager.snapshots().newest(name, None) for name in NAMES}
+    return {name: record for name, record in records.items() if record is not None}

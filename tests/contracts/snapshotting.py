@@ -158,6 +158,24 @@ class SnapshottingContract:
             with pytest.raises(RepositoryKeyError):
                 app.take_snapshot("nobody")
 
+    @pytest.mark.parametrize("keep", [1, 2, None])
+    def test_the_last_ones_are_kept(self, manager: RecordManager, keep: int | None) -> None:
+        policy = SnapshottingPolicy(every=10, keep=keep)
+        with SimpleApplication(record_manager=manager, snapshotting_policy=policy) as app:
+            records = manager.snapshots()
+            other, account = account_with(deposits=9), account_with(deposits=9)
+            app.repository[other.id], app.repository[account.id]
+            for _ in range(3):
+                for _ in range(10):
+                    account.deposit(1)
+                account.save()
+                assert app.repository.get(account.id, Account).balance == account.balance
+            found = [version_of(records, account.id, at_most=n) for n in (10, 20, 30, 40)]
+            first = 10 if keep is None else 50 - 10 * keep
+            assert found == [n if n >= first else None for n in (10, 20, 30, 40)]
+            assert version_of(records, other.id) == 10
+            assert app.repository.get(account.id, Account, version=15).balance == 14
+
     def test_none_is_taken_without_a_policy(self, manager: RecordManager) -> None:
         with SimpleApplication(record_manager=manager) as app:
             account = account_with(deposits=200)
@@ -333,7 +351,7 @@ class SnapshottingContract:
             assert app.repository[account.id].note == CANARY
             assert caplog.text == ""
             # what cannot be told from the digest alone, which anybody can make
-            plain = sealing.open(found.state, *snapshotting._place(found))
+            plain = sealing.open(found.state, *found.place)
             for changes in (
                 {"fingerprint": "0" * 32},
                 {"state": plain},
@@ -366,9 +384,9 @@ class SnapshottingContract:
             assert found is not None
             assert (found.originator_version, CANARY in str(found)) == (21, False)
             # as it was written when the class had its former name, and told from a replay
-            plain = sealing.open(found.state, *snapshotting._place(found)).replace("6000", "7000")
+            plain = sealing.open(found.state, *found.place).replace("6000", "7000")
             former = found._replace(topic="money#Wallet")
-            former = former._replace(state=sealing.seal(plain, *snapshotting._place(former)))
+            former = former._replace(state=sealing.seal(plain, *former.place))
             manager.snapshots().put(with_digest(former), replaced=21)
             purse = app.repository.get("s", Purse)
             assert (purse.owners, purse.cents, purse.version) == ([CANARY], 7000, 21)

@@ -9,7 +9,13 @@ from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
 from tests.contracts.application import ApplicationContract
 from tests.contracts.eventstore import EventStoreContract
 from tests.contracts.places import Place
-from tests.contracts.sealing import OLD, DurableSealingContract, SealingContract, sealing
+from tests.contracts.sealing import (
+    OLD,
+    DurableSealingContract,
+    SealingContract,
+    SnapshotSealingContract,
+    sealing,
+)
 
 
 class TestSealing(SealingContract):
@@ -17,6 +23,10 @@ class TestSealing(SealingContract):
 
 
 class TestDurableSealing(DurableSealingContract):
+    """On every SQL backend."""
+
+
+class TestSnapshotSealing(SnapshotSealingContract):
     """On every SQL backend."""
 
 

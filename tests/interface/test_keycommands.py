@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from eventsourcing.application.policies import SnapshottingPolicy
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.infrastructure.protection import key_id_of
 from eventsourcing.interface.commands import main
@@ -37,12 +38,19 @@ def fill(backend: Backend, *keys: CipherKey, deposits: int = 2) -> None:
         app.save(account)
 
 
-def states(backend: Backend) -> list[str]:
+def states(backend: Backend, table: str = "stored_events") -> list[str]:
     connection = backend.connect()
     try:
-        return [row[0] for row in connection.execute("SELECT state FROM stored_events")]
+        return [row[0] for row in connection.execute(f"SELECT state FROM {table}")]
     finally:
         connection.close()
+
+
+def change(backend: Backend, statement: str) -> None:
+    connection = backend.connect()
+    with connection:
+        connection.execute(statement)
+    connection.close()
 
 
 def test_a_new_key_is_printed() -> None:
@@ -68,7 +76,7 @@ def test_states_are_written_again(sqlite_file: Backend, monkeypatch: pytest.Monk
         0,
         [
             "position 6: 6 rows, 3 written",
-            "3 states and 0 keys of subjects written, 0 could not be read",
+            "3 states, 0 snapshots and 0 keys of subjects written, 0 could not be read",
         ],
     )
     assert [key_id_of(state) for state in states(sqlite_file)] == [None] * 3 + ["new"] * 3
@@ -92,9 +100,39 @@ def test_keys_of_subjects_are_written_again(
 
     status, text = run("keys", "reseal", "--uri", str(sqlite_file.uri))
 
-    assert (status, "4 states and 2 keys of subjects written" in text) == (0, True)
+    assert (status, "4 states, 0 snapshots and 2 keys of subjects written" in text) == (0, True)
     with SimpleApplication(sqlite_file.uri, cipher_key=NEW.text) as app:
         assert app.repository.get(customer.id, Customer).name == CANARY
+
+
+def test_a_key_of_a_subject_that_cannot_be_read_keeps_no_other_from_being_written(
+    sqlite_file: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SimpleApplication(sqlite_file.uri, cipher_key=OLD.text) as app:
+        customer = saved_customer(app)
+    change(sqlite_file, "UPDATE subject_keys SET subject_key = 'old:' WHERE subject = 'bob'")
+    monkeypatch.setenv("CIPHER_KEY", f"{NEW.text} {OLD.text}")
+
+    status, text = run("keys", "reseal", "--uri", str(sqlite_file.uri))
+
+    assert (status, "and 1 keys of subjects written, 1 could not be read" in text) == (1, True)
+    assert "the key of 'bob' cannot be read" in text
+    with SimpleApplication(sqlite_file.uri, cipher_key=NEW.text) as app:
+        assert app.notification_log.read(1, 1, 1, None)[0].originator_id == customer.id
+
+
+def test_a_row_whose_stream_cannot_be_told_keeps_no_other_from_being_written(
+    sqlite_file: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(sqlite_file, OLD)
+    change(sqlite_file, "UPDATE stored_events SET originator_id = '#x' WHERE id = 2")
+    monkeypatch.setenv("CIPHER_KEY", f"{NEW.text} {OLD.text}")
+
+    status, text = run("keys", "reseal", "--uri", str(sqlite_file.uri))
+
+    assert (status, "2 states, 0 snapshots" in text, "1 could not be read" in text) == (1, 1, 1)
+    assert "position 2 of the feed: a stored id begins with '#'" in text
+    assert [key_id_of(state) for state in states(sqlite_file)] == ["new", "old", "new"]
 
 
 def test_what_cannot_be_read_is_said(sqlite_file: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +143,7 @@ def test_what_cannot_be_read_is_said(sqlite_file: Backend, monkeypatch: pytest.M
 
     assert status == 1
     assert "event 0 of 'old'" in text
-    assert "0 states and 0 keys of subjects written, 3 could not be read" in text
+    assert "0 states, 0 snapshots and 0 keys of subjects written, 3 could not be read" in text
 
 
 def test_without_keys_it_is_refused(sqlite_file: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,6 +156,9 @@ def test_without_keys_it_is_refused(sqlite_file: Backend, monkeypatch: pytest.Mo
 
 def test_who_is_killed_is_started_again(sqlite_file: Backend) -> None:
     fill(sqlite_file, OLD, deposits=DEPOSITS)
+    policy = SnapshottingPolicy(every=None)
+    with SimpleApplication(sqlite_file.uri, cipher_key=OLD.text, snapshotting_policy=policy) as app:
+        app.take_snapshot("old")
     command = [sys.executable, "-m", "eventsourcing", "keys", "reseal", f"--uri={sqlite_file.uri}"]
     environment = os.environ | {"CIPHER_KEY": f"{NEW.text} {OLD.text}"}
     with subprocess.Popen(
@@ -132,5 +173,6 @@ def test_who_is_killed_is_started_again(sqlite_file: Backend) -> None:
 
     assert (len(halfway), "new" in halfway) == (DEPOSITS + 1, True)
     assert {key_id_of(state) for state in states(sqlite_file)} == {"new"}
-    with SimpleApplication(sqlite_file.uri, cipher_key=NEW.text) as app:
+    assert {key_id_of(state) for state in states(sqlite_file, "stored_snapshots")} == {"new"}
+    with SimpleApplication(sqlite_file.uri, cipher_key=NEW.text, snapshotting_policy=policy) as app:
         assert app.repository.get("old", Account).balance == DEPOSITS

@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Column, bindparam, func, select, update
+from sqlalchemy import bindparam, func, select, type_coerce, update
+from sqlalchemy.types import NullType
 
-from eventsourcing.exceptions import DataIntegrityError, ProgrammingError
+from eventsourcing.exceptions import DataIntegrityError, InvalidOriginatorID, ProgrammingError
 from eventsourcing.infrastructure.protection import Protection, key_id_of, unreadable
 from eventsourcing.infrastructure.sqlalchemy.feedstatements import NO_TOPIC
 from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
+from eventsourcing.infrastructure.sqlalchemy.resealingsnapshots import reseal_snapshots
 
 __all__ = ["Resealing", "reseal"]
 
@@ -27,15 +29,23 @@ class Resealing:
         position: in the feed, up to which, inclusive, all rows have been looked at.
         looked_at: how many rows those were.
         written: how many were written again.
-        unreadable: how many could not be read, and are as they were.
+        snapshots: how many snapshots were written again, or removed since they are damaged.
+        unreadable: how many rows and snapshots could not be read, and are as they were.
         failures: what was wrong with the first of those.
     """
 
     position: int = 0
     looked_at: int = 0
     written: int = 0
+    snapshots: int = 0
     unreadable: int = 0
     failures: list[DataIntegrityError] = field(default_factory=list)
+
+    def failed(self, error: DataIntegrityError) -> None:
+        """Takes note of what could not be read."""
+        self.unreadable += 1
+        if len(self.failures) < MOST_FAILURES:
+            self.failures.append(error)
 
 
 def reseal(
@@ -46,13 +56,13 @@ def reseal(
     plain_too: bool = False,
     progress: Callable[[Resealing], None] = lambda done: None,
 ) -> Resealing:
-    """Encrypts all states with the current key that are encrypted with another one, up to the last
-    row that is there when this begins.
+    """Encrypts all states with the current key that are encrypted with another one: those of
+    events, up to the last row that is there when this begins, and then those of snapshots.
 
     A state is exchanged for another text of the same state, and only if it is still what was read.
     So readers and writers need not be stopped, and any number of these may run at once. Each page
     is a transaction: whoever is killed has done what the last ``progress`` said, and all of it
-    may be done again.
+    may be done again. A row that cannot be read is left as it is, and reported.
 
     Args:
         manager: of the table of events. It must have an integer primary key.
@@ -71,33 +81,52 @@ def reseal(
     done = Resealing(position=start - 1)
     last = rows.last()  # not to run after the writers for ever
     while page := rows.between(done.position + 1, last):
-        changes = list(_changes(page, protection, plain_too, done))
+        changes = list(_changes(page, rows, protection, plain_too, done))
         done.written += rows.exchange(changes)
         done.position = page[-1][0]
         done.looked_at += len(page)
+        progress(done)
+    for changed in reseal_snapshots(manager, protection, plain_too, done.failed):
+        done.snapshots += changed
         progress(done)
     return done
 
 
 def _changes(
-    page: Sequence[Any], protection: Protection, plain_too: bool, done: Resealing
+    page: Sequence[Any], rows: _Rows, protection: Protection, plain_too: bool, done: Resealing
 ) -> Iterator[dict[str, Any]]:
     """Yields what to write: the row's number, the text it has, and the text it is to have."""
-    for number, *item in page:
-        old = item[3]
+    for number, stored_id, version, topic, old in page:
         is_to_be = plain_too or key_id_of(old) is not None
-        if item[2] == NO_TOPIC or not is_to_be or protection.is_current(old):
+        if topic == NO_TOPIC or not is_to_be or protection.is_current(old):
             continue
         try:
-            state = protection.open(old, *item[:3])
-            if not isinstance(state, str) or not state.startswith("{"):
-                raise unreadable((*item[:3], None), "it is no state")
+            new = _resealed((rows.id_of(stored_id), version, topic, old), protection)
+        except InvalidOriginatorID as error:
+            done.failed(_lost(number, version, error))
         except DataIntegrityError as error:
-            done.unreadable += 1
-            if len(done.failures) < MOST_FAILURES:
-                done.failures.append(error)
-            continue
-        yield {"number": number, "old": old, "new": protection.seal(state, *item[:3])}
+            error.position = number
+            done.failed(error)
+        else:
+            yield {"number": number, "old": old, "new": new}
+
+
+def _resealed(item: tuple[Any, ...], protection: Protection) -> str:
+    _, version, topic, old = item
+    state = protection.open(old, *item[:3])
+    if not isinstance(state, str) or not state.startswith("{"):
+        raise unreadable((*item[:3], None), "it is no state")
+    if type(version) is not int or type(topic) is not str:
+        raise unreadable((*item[:3], None), "its position is no number, or its topic no text")
+    return protection.seal(state, *item[:3])
+
+
+def _lost(number: int, version: object, error: InvalidOriginatorID) -> DataIntegrityError:
+    return DataIntegrityError(
+        f"position {number} of the feed: {error}",
+        originator_version=version if type(version) is int else None,
+        position=number,
+    )
 
 
 class _Rows:
@@ -111,12 +140,15 @@ class _Rows:
             raise ProgrammingError(
                 f"table {table.fullname!r} has no integer primary key, by which to go through it"
             )
-        columns: list[Column[Any]] = [table.c[name] for name in fields]
-        state = columns[3]
+        sequence, position, topic, state = (table.c[name] for name in fields)
         self._datastore = manager.datastore
+        dialect, driver = manager.datastore.dialect, manager.datastore.driver
+        kind = sequence.type.dialect_impl(dialect)
+        self._process = kind.result_processor(dialect, driver.type_code(kind))
         self._greatest = select(func.max(counter))
+        # The id as it is stored: one that cannot be read is not to keep the others from it.
         self._page = (
-            select(counter, *columns)
+            select(counter, type_coerce(sequence, NullType), position, topic, state)
             .where(counter.between(bindparam("first"), bindparam("last")))
             .order_by(counter)
             .limit(PAGE)
@@ -126,6 +158,14 @@ class _Rows:
             .where(counter == bindparam("number"), state == bindparam("old"))
             .values({state: bindparam("new")})
         )
+
+    def id_of(self, stored: Any) -> Any:
+        """Returns the id that is stored so.
+
+        Raises:
+            InvalidOriginatorID: it is none.
+        """
+        return stored if self._process is None else self._process(stored)
 
     def last(self) -> int:
         """Returns the greatest number; 0 if there is no row."""

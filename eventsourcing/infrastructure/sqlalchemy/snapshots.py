@@ -11,7 +11,7 @@ from sqlalchemy import Delete, Insert, Integer, Select, Table, bindparam, delete
 from eventsourcing.infrastructure.recordmanager import MAX_POSITION
 from eventsourcing.infrastructure.snapshotrecords import SnapshotRecord, SnapshotRecords
 from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemyDatastore
-from eventsourcing.infrastructure.sqlalchemy.statements import Write, positional
+from eventsourcing.infrastructure.sqlalchemy.statements import Query, Write, compiled, positional
 from eventsourcing.utils.ids import id_to_text
 
 __all__ = ["SQLAlchemySnapshotRecords"]
@@ -41,10 +41,9 @@ class SQLAlchemySnapshotRecords(SnapshotRecords):
 
     def newest(self, originator_id: UUID | str | int, version: int | None) -> SnapshotRecord | None:
         """See :meth:`SnapshotRecords.newest`."""
-        sql, names, constants = self._newest
         last = MAX_POSITION if version is None else min(version, MAX_POSITION)
-        values = constants | {"sequence": id_to_text(originator_id), "last": last}
-        rows = self._datastore.fetch(sql, tuple(values[name] for name in names))
+        query = self._newest.with_values(sequence=id_to_text(originator_id), last=last)
+        rows = self._datastore.fetch(*query)
         return SnapshotRecord(originator_id, *rows[0]) if rows else None
 
     def put(self, record: SnapshotRecord, replaced: int | None = None) -> None:
@@ -76,8 +75,19 @@ class SQLAlchemySnapshotRecords(SnapshotRecords):
             values = {"sequence": id_to_text(originator_id)}
         self._datastore.execute(self._write(statement, values))
 
+    def delete_older(self, originator_id: UUID | str | int, keep: int) -> None:
+        """See :meth:`SnapshotRecords.delete_older`."""
+        c, sequence = self._table.c, id_to_text(originator_id)
+        # In two steps: MySQL does not delete from what it selects from.
+        rows = self._datastore.fetch(*self._next_after.with_values(sequence=sequence, keep=keep))
+        if rows:
+            these = delete(self._table).where(
+                c.originator_id == bindparam("sequence"), c.originator_version <= bindparam("last")
+            )
+            self._datastore.execute(self._write(these, {"sequence": sequence, "last": rows[0][0]}))
+
     @cached_property
-    def _newest(self) -> tuple[str, tuple[str, ...], dict[str, Any]]:
+    def _newest(self) -> Query:
         c = self._table.c
         query: Select[Any] = (
             select(*(c[name] for name in SnapshotRecord._fields[1:]))
@@ -86,9 +96,20 @@ class SQLAlchemySnapshotRecords(SnapshotRecords):
             .order_by(c.originator_version.desc())
             .limit(bindparam("limit", 1, type_=Integer))
         )
-        compiled: Any = query.compile(dialect=self._dialect)
-        return str(compiled), tuple(compiled.positiontup), dict(compiled.params)
+        return compiled(query, self._dialect)
+
+    @cached_property
+    def _next_after(self) -> Query:
+        """Selects the version that comes after so many, from the newest on."""
+        c = self._table.c
+        query: Select[Any] = (
+            select(c.originator_version)
+            .where(c.originator_id == bindparam("sequence"))
+            .order_by(c.originator_version.desc())
+            .limit(bindparam("limit", 1, type_=Integer))
+            .offset(bindparam("keep", type_=Integer))
+        )
+        return compiled(query, self._dialect)
 
     def _write(self, statement: Insert | Delete, values: dict[str, Any]) -> Write:
-        compiled: Any = statement.compile(dialect=self._dialect)
-        return Write(str(compiled), tuple(values[name] for name in compiled.positiontup))
+        return Write(*compiled(statement, self._dialect).with_values(**values))
