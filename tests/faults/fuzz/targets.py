@@ -1,6 +1,6 @@
 """The targets of the fuzzer, and the controls: the same without a protection."""
 
-from tests.faults.fuzz import planted, rows, sealed, sections, tags, topics
+from tests.faults.fuzz import planted, rows, sealed, sections, snapshots, tags, topics
 from tests.faults.fuzz.target import Target
 
 __all__ = ["CONTROLS", "TARGETS"]
@@ -8,6 +8,7 @@ __all__ = ["CONTROLS", "TARGETS"]
 # One line makes a target: what reads the input, what it begins with, what it may import.
 TARGETS = (
     Target("rows", rows.read, rows.seeds),
+    Target("snapshots", snapshots.read, snapshots.seeds),
     Target("sections", sections.read, sections.seeds),
     Target("tags", tags.read, tags.seeds),
     Target("sealed", sealed.read, sealed.seeds),
