@@ -114,6 +114,11 @@ class Adapter(ABC):
     def load(self, originator_id: Any) -> Any:
         """Return the aggregate as its stored events make it."""
 
+    def take_snapshot(self, originator_id: Any) -> None:  # noqa: B027
+        """Have later loads of W4S begin with the aggregate as it is stored now, if that is to be
+        had.
+        """
+
     @abstractmethod
     def iterate(self, originator_id: Any) -> Iterator[Any]:
         """Yield the events of a stream."""

@@ -14,9 +14,10 @@ from uuid import UUID, uuid4
 
 LIBRARY_TABLE = "benchmark_library"
 RAW_TABLE = "benchmark_raw"
+SNAPSHOT_TABLE = "benchmark_library_snapshots"
 VIEW_TABLE = "benchmark_view"
 TRACKING_TABLE = "benchmark_tracking"
-TABLES = (LIBRARY_TABLE, RAW_TABLE, VIEW_TABLE, TRACKING_TABLE)
+TABLES = (LIBRARY_TABLE, RAW_TABLE, SNAPSHOT_TABLE, VIEW_TABLE, TRACKING_TABLE)
 PROJECTION_TABLES = ("projections", "projection_workers", "projection_dead_letters")
 """Of the library's projections; each run has one of its own in them."""
 

@@ -9,9 +9,12 @@ from benchmarks.adapter import Adapter, Options, Progress
 from benchmarks.command import main
 from benchmarks.databases import LIBRARY_TABLE
 from benchmarks.items import Item, LargeItem
+from eventsourcing.application.policies import SnapshottingPolicy
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.exceptions import ConcurrencyError
 from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemySettings
+
+ON_DEMAND = SnapshottingPolicy(every=None)
 
 
 class LibraryAdapter(Adapter):
@@ -39,6 +42,7 @@ class LibraryAdapter(Adapter):
         self.app = SimpleApplication(
             settings=settings(self.options.db, self.options.mode, self.options.group_commit),
             table_name=self.table,
+            snapshotting_policy=ON_DEMAND if self.options.workload == "W4S" else None,
         )
 
     def close(self) -> None:
@@ -60,6 +64,9 @@ class LibraryAdapter(Adapter):
 
     def load(self, originator_id: Any) -> Any:
         return self.app.repository[originator_id]
+
+    def take_snapshot(self, originator_id: Any) -> None:
+        self.app.take_snapshot(originator_id)
 
     def iterate(self, originator_id: Any) -> Iterator[Any]:
         return self.app.event_store.get_domain_events(originator_id)

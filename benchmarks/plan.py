@@ -9,7 +9,7 @@ REPLAYS = (("1,000 events", "events_per_s_1000"), ("10,000 events", "events_per_
 MEMORY = (("1,000 events", "peak_mb_1000"), ("10,000 events", "peak_mb_10000"))
 LONG = (("replay", "peak_mb_replay"), ("iteration", "peak_mb_iteration"))
 GROWTH = (("save", "w1_ratio"), ("load", "w4_ratio"))
-LIMITED = ("W4L", "W9", "W10")
+LIMITED = ("W4L", "W4S", "W9", "W10")
 """Workloads whose goal is a limit: what they measure is to be at most so large."""
 
 TITLES = {
@@ -18,6 +18,7 @@ TITLES = {
     "W3": "100 events a save",
     "W4": "replay",
     "W4L": "long stream",
+    "W4S": "snapshot",
     "W5": "events without a database",
     "W6": "feed of all events",
     "W7": "savers at once",
@@ -34,6 +35,7 @@ QUICK = {
     "W2": ("--n", "100"),
     "W3": ("--n", "5"),
     "W4L": ("--sizes", "20000"),
+    "W4S": ("--sizes", "100,1000"),
     "W5": ("--n", "2000"),
     "W7": ("--seconds", "0.5", "--n", "48"),
     "W6": ("--n", "20"),
@@ -54,8 +56,9 @@ class Case:
         arguments: Further ones of the command line.
         note: What they say, in words.
         goal: The least ratio of the library's throughput to the bare driver's; for W4L the most MB
-            by which its peak may grow, for W9 how many times slower it may become, and for W10 how
-            many times `import sqlalchemy` it may take. None for no goal.
+            by which its peak may grow, for W4S how many times as long as a short stream a long one
+            may take, for W9 how many times slower it may become, and for W10 how many times
+            `import sqlalchemy` it may take. None for no goal.
         memory: How many KB an event of a replay may take.
     """
 
@@ -125,6 +128,9 @@ def cases() -> Iterator[Case]:
     yield Case("W4", "mariadb", goal=0.5, memory=1)
     yield Case("W4L", "sqlite", "wal", ("--passes", "1"), goal=FLAT)
     yield Case("W4L", "postgresql", "default", ("--passes", "1"), goal=FLAT)
+    yield Case("W4S", "sqlite", "wal", goal=3)
+    for server in SERVERS:
+        yield Case("W4S", server, goal=3)
     yield from _large()
     yield Case("W5", "none", goal=0.4)
     yield from _feed()

@@ -40,6 +40,7 @@ def _limited(campaign: Campaign) -> Iterator[tuple[Outcome, str, Spread, float |
             yield outcome, f"memory, {words}", outcome.kilobytes(name), outcome.case.memory
     for workload, figures, kind in (
         ("W4L", LONG, "memory"),
+        ("W4S", (("", "times"),), "snapshot"),
         ("W9", GROWTH, "large store"),
         ("W10", (("", "import_over_sqlalchemy"),), "import"),
     ):

@@ -50,6 +50,7 @@ def sections(campaign: Campaign) -> Iterator[str]:
     for title, head, rows in (
         ("Throughput", _THROUGHPUT, _throughput(campaign)),
         ("Memory", _MEMORY, _memory(campaign)),
+        ("Snapshots", _SNAPSHOTS, _snapshots(campaign)),
         ("Growth", _GROWTH, _growth(campaign)),
         ("Import", _IMPORT, _imports(campaign)),
     ):
@@ -68,6 +69,11 @@ _MEMORY = (
     "Workload | Database | Library, MB (smallest to largest) | KB an event | Goal"
     " | Bare driver, MB",
     "---|---|--:|--:|---|--:",
+)
+_SNAPSHOTS = (
+    "Workload | Database | Short stream, ms | Long stream with a snapshot, ms | Times as long"
+    " (smallest to largest) | Goal | Bare driver, which has none: times as long",
+    "---|---|--:|--:|--:|---|--:",
 )
 _GROWTH = (
     "Workload | Database | Smallest and largest store | Library | Times slower (smallest to"
@@ -116,6 +122,21 @@ def _memory(campaign: Campaign) -> Rows:
                 case.judge(own.median, " MB") if is_long else case.judge_memory(each.median),
                 f"{outcome.raw(name).median:.1f}",
             )
+
+
+def _snapshots(campaign: Campaign) -> Rows:
+    for outcome in campaign.of(("W4S",)):
+        short, long = map(_number, outcome.pairs[0][0]["sizes"])
+        times = outcome.library("times")
+        yield (
+            f"{outcome.case.title}, {short} and {long} events",
+            outcome.case.place,
+            _number(outcome.library("short_ms").median),
+            _number(outcome.library("long_ms").median),
+            _ranged(times, ".2f", bold=True),
+            outcome.case.judge(times.median),
+            f"{outcome.raw('times').median:.0f}",
+        )
 
 
 def _growth(campaign: Campaign) -> Rows:

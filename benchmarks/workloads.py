@@ -24,6 +24,7 @@ Read = Callable[[Any, Any], tuple[float, int]]
 
 WARM_UP = 20
 LOADS = 5
+BEHIND = 50
 FEW = 10
 
 
@@ -156,6 +157,40 @@ def _read(
     return [first, *others], grown
 
 
+def snapshots(bench: Bench) -> Figures:
+    """W4S: load a long stream by way of a snapshot, and a short one by all of its events, in turns.
+
+    The snapshot is 50 events behind, as it is on an average with one every 100. The bare driver has
+    none, and shows what the same stream takes without.
+    """
+    short, long = bench.options.sizes or (100, 10_000)
+    n = bench.options.n or 50
+    bench.database.wipe()
+    few, stream = bench.prepare(short, long - BEHIND)
+    seconds: dict[int, list[float]] = {short: [], long: []}
+    with bench.adapter() as adapter:
+        adapter.take_snapshot(stream)
+        aggregate = adapter.load(stream)
+        for i in range(long - BEHIND, long):
+            adapter.change(aggregate, i)
+        adapter.save(aggregate)
+        is_right = bench.count() == short + long
+        for _ in range(n):
+            for size, each in ((short, few), (long, stream)):
+                took, last = _load(adapter, each)
+                seconds[size].append(took)
+                is_right &= last == size - 1
+    medians = [statistics.median(each) for each in seconds.values()]
+    return {
+        "sizes": [short, long],
+        "rows": short + long,
+        "verified": is_right,
+        "short_ms": median_ms(seconds[short]),
+        "long_ms": median_ms(seconds[long]),
+        "times": round(medians[1] / medians[0], 3),
+    }
+
+
 def domain_only(bench: Bench) -> Figures:
     """W5: aggregates of 100 events, with no database; n events in all."""
     n = bench.options.n or 20_000
@@ -220,6 +255,7 @@ WORKLOADS: dict[str, Callable[[Bench], Figures]] = {
     "W3": batches,
     "W4": replay,
     "W4L": long_stream,
+    "W4S": snapshots,
     "W5": domain_only,
     "W6": feed,
     "W7": concurrent_savers,

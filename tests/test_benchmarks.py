@@ -34,6 +34,7 @@ SHORT: dict[str, dict[str, Any]] = {
     "W3": {"n": 2},
     "W4": {"sizes": (5, 150)},
     "W4L": {"sizes": (1000,), "passes": 1},
+    "W4S": {"sizes": (5, 150), "n": 2},
     "W5": {"n": 200},
     "W6": {"n": 3},
     "W7": {"threads": 2, "seconds": 0.02},
@@ -76,7 +77,9 @@ def test_a_workload_runs_on_sqlite(
 
 
 @each_adapter
-@pytest.mark.parametrize("name", ["W1", "W3", "W4", "W4L", "W6", "W8", "W8 into a table", "W9"])
+@pytest.mark.parametrize(
+    "name", ["W1", "W3", "W4", "W4L", "W4S", "W6", "W8", "W8 into a table", "W9"]
+)
 @pytest.mark.parametrize("server", ["postgresql", "mariadb"])
 def test_a_workload_runs_on_a_server(
     adapter_class: type[Adapter], name: str, server: str, request: pytest.FixtureRequest
@@ -235,6 +238,31 @@ def test_the_page_shows_ratio_goal_facts_and_problems() -> None:
     assert "| **0.25** (0.25 to 0.50) | at least 0.75: **missed** |" in page
     assert "- Date: 2026-01-01" in page
     assert "it rained" in page
+
+
+def test_the_page_shows_what_a_snapshot_saves() -> None:
+    own = {"sizes": [100, 10_000], "short_ms": 0.5, "long_ms": 0.9, "times": 1.8}
+    case = Case("W4S", "sqlite", "wal", goal=3)
+    page = report.page(Campaign({}, [Outcome(case, [(own, {**own, "times": 88.0})])]))
+
+    assert "| W4S snapshot, 100 and 10,000 events | SQLite, synchronous FULL | 0.5 | 0.9 |" in page
+    assert "| **1.80** (1.80 to 1.80) | at most 3: reached | 88 |" in page
+
+
+def test_control_a_long_stream_without_its_snapshot_takes_all_events(
+    sqlite_file: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up: list[object] = []
+
+    class Counting(LibraryAdapter):
+        def load(self, originator_id: Any) -> Any:
+            found = self.app.event_store.record_manager.snapshots(False).newest(originator_id, None)
+            looked_up.append(None if found is None else found.originator_version)
+            return super().load(originator_id)
+
+    check(Counting, options("W4S", sqlite_file))
+
+    assert looked_up == [100, None, 100, None, 100]
 
 
 def test_a_campaign_comes_back_from_its_file(tmp_path: Path) -> None:
