@@ -262,6 +262,8 @@ class SnapshottingContract:
             {"state": '{"$decimal": "' + CANARY + '"}'},
             {"state": '{"$x:nothing": "' + CANARY + '"}'},
             {"state": '{"owner": "' + CANARY + '"}'},
+            {"state": '{"owner": "' + CANARY + '", "balance": 1000, "_es_pending": [1]}'},
+            {"state": '{"owner": "' + CANARY + '", "balance": 1000, "_es_other": [1]}'},
         ],
         ids=str,
     )

@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 
 from eventsourcing.domain.model.domainentity import DomainEntity
 from eventsourcing.domain.model.events import DomainEvent, event_classes, schema_of
+from eventsourcing.exceptions import DecodeError
 from eventsourcing.utils.copying import SCALARS
 from eventsourcing.utils.topic import upcasters_of
 
@@ -57,7 +58,14 @@ class Snapshot:
         return cls(entity._es_id, entity._es_version, type(entity), state)
 
     def entity(self) -> Any:
-        """Returns an aggregate that is as the one was. The values of the state become its own."""
+        """Returns an aggregate that is as the one was. The values of the state become its own.
+
+        Raises:
+            DecodeError: the state is not that of such a snapshot.
+        """
+        internal = {name for name in self.state if name.startswith("_es_")}
+        if internal != set(_KEPT if self.entity_class._es_timestamped else ()):
+            raise DecodeError("it is not what is kept of an aggregate")
         made = self.entity_class.__new__(self.entity_class)
         made.__dict__.update(
             _es_id=self.originator_id,
