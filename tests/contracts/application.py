@@ -155,6 +155,7 @@ class ApplicationContract:
         feed = app.notification_log.select()
         found = [n.position for n in feed if (n.originator_id, n.originator_version) == (one.id, 2)]
         assert ([first.position], second.position, third.position) == (found, 0, 0)
+        assert repr(first) == f"Saved(events=2, position={first.position})"
 
     def test_a_save_of_what_is_stored_in_part_tells_the_highest_position(
         self, app: SimpleApplication

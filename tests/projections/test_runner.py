@@ -82,6 +82,24 @@ def test_an_external_target_is_given_the_position(app: SimpleApplication) -> Non
     assert Posted.seen == [(2, 1), (3, 2)]
 
 
+def test_it_has_caught_up_once_all_is_done_that_was_there_before(app: SimpleApplication) -> None:
+    """Others never pause: there is one more event whenever it looks."""
+    (account,) = filled(app, accounts=1)
+    amounts = iter(range(100))
+
+    class Busy(ProjectionRunner):
+        def step(self) -> bool:
+            account.pay(next(amounts))
+            app.save(account)
+            return super().step()
+
+    with Busy(app, Statement(), page_size=2) as runner:
+        before = app.notification_log.safe_position()
+        runner.catch_up()
+
+    assert ProjectionControl(app, Statement()).position() >= before
+
+
 def test_a_signal_handler_may_stop_it(app: SimpleApplication) -> None:
     runner = ProjectionRunner(app, Statement(), poll_seconds=3600, lease_seconds=3600)
     before = signal.signal(signal.SIGUSR1, lambda *_: runner.stop())

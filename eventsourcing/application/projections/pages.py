@@ -81,6 +81,10 @@ class PageReader:
         self._types = projection.event_types()
         self._shards = projection.shards
 
+    def end(self) -> int:
+        """Returns up to where the feed can be read now."""
+        return self._log.safe_position()
+
     def read(self, leases: Sequence[Lease], stop: int | None, limit: int) -> Page:
         """Reads on from where all of the leases' shards are, up to ``stop`` (inclusive)."""
         start = leases[0].position + 1

@@ -134,15 +134,20 @@ class ProjectionRunner:
         return True
 
     def catch_up(self) -> None:
-        """Goes on until nothing is left to do, or :meth:`stop` is called.
+        """Goes on until all is done that was stored when this was called, perhaps with some that
+        came later; or until nothing is left to do, since others have the rest, or :meth:`stop` is
+        called.
 
         Raises:
             PersistenceError: the database refused more than ``max_retries`` times in a row.
         """
+        end: int | None = None
         with self._working():
             while not self._is_stopped:
                 try:
-                    if not self.step():
+                    if end is None:
+                        end = self._reader.end()
+                    if not self.step() or self._has_come_to(end):
                         return
                     self._failures = 0
                 except PersistenceError as error:
@@ -236,6 +241,9 @@ class ProjectionRunner:
         news.clear()
         if listener is not None:
             listener.clear()
+
+    def _has_come_to(self, end: int) -> bool:
+        return bool(self._held) and min(each.position for each in self._held) >= end
 
     def _renewed(self) -> list[Lease]:
         if monotonic() >= self._renew_at:

@@ -29,6 +29,10 @@ class Saved:
         self._store = store
         self._position: int | None = None
 
+    def __repr__(self) -> str:
+        """Shows the position if it was looked up, and looks nothing up."""
+        return f"Saved(events={len(self._events)}, position={self._position})"
+
     @property
     def position(self) -> int:
         """Up to here, the feed has all that was saved: the highest position of an event of it. 0
