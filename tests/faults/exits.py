@@ -44,7 +44,7 @@ closes its application, while threads save.
 
 ROOT = Path(__file__).parents[2]
 LONGEST = 0.15  # seconds of traffic
-SAVES = 30  # of a thread that is waited for
+SAVES = 10  # of a thread that is waited for
 MISHAP = "an error that nobody caught"
 ERRORS = re.compile(r"^[\w.]*(?:Error|Exception)\b", re.MULTILINE)  # the last line of each
 

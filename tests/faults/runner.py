@@ -21,6 +21,7 @@ from tests.faults import report, results
 from tests.faults.catalogue import scenarios
 from tests.faults.run import Run
 from tests.faults.scenario import Scenario
+from tests.servers.templates import templates
 
 __all__ = ["main"]
 
@@ -47,9 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return max([_here(scenario, backend, given) for scenario, backend in chosen], default=1)
     print(f"seed {given.seed}", flush=True)  # what is killed meanwhile can be run again too
     began = monotonic()
-    with ThreadPoolExecutor(given.jobs) as jobs:
-        codes = jobs.map(lambda pair: _in_a_process(pair[0], pair[1], given), chosen)
-        failed = [f"{s.name} on {b}" for (s, b), code in zip(chosen, codes, strict=True) if code]
+    with templates():
+        codes = _in_processes(chosen, given)
+    failed = [f"{s.name} on {b}" for (s, b), code in zip(chosen, codes, strict=True) if code]
     named = f": {', '.join(failed)}" if failed else ""
     print(f"{len(chosen)} runs in {monotonic() - began:.0f} s, {len(failed)} failed{named}")
     return 1 if failed or not chosen else 0
@@ -63,7 +64,12 @@ def _parser() -> ArgumentParser:
     made.add_argument("--backend", nargs="+", default=[], metavar="B", help="backends to run on")
     made.add_argument("--count", type=int, help="how often it is to go wrong")
     made.add_argument("--seed", type=int, help="of all that is random; a new one by default")
-    made.add_argument("--jobs", type=int, default=1, help="runs at a time; 0 for in this process")
+    made.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        help="runs at a time, with more than 1 as many again that only wait; 0 for in this process",
+    )
     made.add_argument(
         "--untimed",
         action="store_true",
@@ -91,6 +97,17 @@ def _chosen(given: Namespace) -> list[tuple[Scenario, str]]:
 
 def _counts(scenario: Scenario) -> str:
     return f"{scenario.short:,} / {scenario.long:,} {scenario.unit}"
+
+
+def _in_processes(chosen: Sequence[tuple[Scenario, str]], given: Namespace) -> list[int]:
+    """Run so many at a time as there are jobs, and as many beside them that only wait."""
+    with ThreadPoolExecutor(given.jobs) as busy, ThreadPoolExecutor(given.jobs) as idle:
+        beside = idle if given.jobs > 1 else busy
+        runs = [
+            (beside if scenario.is_idle else busy).submit(_in_a_process, scenario, backend, given)
+            for scenario, backend in chosen
+        ]
+        return [run.result() for run in runs]
 
 
 def _in_a_process(scenario: Scenario, backend: str, given: Namespace) -> int:

@@ -55,6 +55,7 @@ class Scenario:
         control: the same without the protection that is probed, and smaller: finds some. It may
             depend on chance, and so has a count of its own; None where ``tests/`` has the control.
         control_count: how often it goes wrong in the control.
+        is_idle: whether it waits for most of its time, and so is run beside the others.
     """
 
     name: str
@@ -66,3 +67,4 @@ class Scenario:
     run: Callable[[Case], Outcome]
     control: Callable[[Case], Outcome] | None = None
     control_count: int = 20
+    is_idle: bool = False

@@ -1,6 +1,5 @@
 """A throw-away MariaDB server, and databases on any MariaDB or MySQL server."""
 
-import secrets
 import signal
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from pymysql.connections import Connection
 from tests.servers.address import Address
 from tests.servers.locate import mariadbd
 from tests.servers.process import Server
+from tests.servers.templates import password
 
 USER = "eventsourcing"
 
@@ -26,7 +26,7 @@ class MariadbServer(Server):
         self, *, small_disk: int | None = None, environment: Mapping[str, str] | None = None
     ) -> None:
         super().__init__(mariadbd(), small_disk=small_disk, environment=environment)
-        self._password = secrets.token_hex(8)
+        self._password = password()
 
     @property
     def address(self) -> Address:

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Self
 from tests.servers.address import Address
 from tests.servers.guard import Orders, kill_tree
 from tests.servers.locate import Program, server_account
+from tests.servers.templates import begin
 
 SECONDS_TO_START = 60.0
 SECONDS_TO_STOP = 60.0
@@ -109,7 +110,7 @@ class Server(ABC):
         if self.is_running:
             raise self._failed("it is running already")
         if not self.data.exists():
-            self.initialise()
+            begin(self.program.path.name, self.data, self.initialise)
         small_disk = None
         if self._small_disk is not None:
             self._make_directory(self.small_disk_directory)

@@ -14,6 +14,10 @@ import pytest
 
 from tests.backends import BACKENDS, SQL_BACKENDS, Backend
 from tests.servers.guard import Orders
+from tests.servers.mariadb import MariadbServer
+from tests.servers.postgresql import PostgresqlServer
+from tests.servers.process import Server
+from tests.servers.templates import templates
 from tests.servers.tmpfs import run_in_tmpfs
 
 
@@ -96,6 +100,27 @@ def test_a_server_that_ended_by_itself_can_be_killed_and_started(private: Backen
     server.start()
 
     assert [tuple(row) for row in run(private, "SELECT 1")] == [(1,)]
+
+
+@pytest.mark.parametrize("kind", [PostgresqlServer, MariadbServer])
+def test_a_server_begins_with_a_copy_where_many_are_started(
+    monkeypatch: pytest.MonkeyPatch, kind: type[PostgresqlServer] | type[MariadbServer]
+) -> None:
+    class NotCopied(Exception):
+        pass
+
+    def initialise(self: Server) -> None:
+        raise NotCopied
+
+    with templates():
+        with kind():
+            pass
+        monkeypatch.setattr(kind, "initialise", initialise)
+        with kind() as server:
+            server.ping()
+
+    with pytest.raises(NotCopied), kind():  # control
+        pass
 
 
 @pytest.mark.parametrize("ended", ["running", "stopped", "killed"])

@@ -298,5 +298,6 @@ SCENARIOS = (
         run=run,
         control=control,
         control_count=3_000,
+        is_idle=True,
     ),
 )

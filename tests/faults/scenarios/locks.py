@@ -29,7 +29,8 @@ SAVERS = 8  # at once
 LOCK_TIMEOUTS = (2.0, 5.0)  # seconds, by turns
 ALLOWED = 1.2  # times the time-out
 LATEST = 0.2  # times the time-out, by which a saver may come later than others
-RELEASED = 1.5  # times the time-out: when the lock is free again, for those without a time-out
+LONGEST_HOLD = 60.0  # seconds: the lock is not let go before all are answered
+RELEASED = 1.5  # times the time-out: when it is let go in the control
 INSERT = (
     "INSERT INTO stored_events (originator_id, originator_version, topic, state, event_id)"
     " VALUES ('{}', 0, '', '{{}}', '{}')"
@@ -61,7 +62,8 @@ def hold(case: Case, given: float | None = None) -> Outcome:
         for turn in range(rounds):
             timeout = LOCK_TIMEOUTS[turn % len(LOCK_TIMEOUTS)]
             with closing(event_store(place, lock_timeout=given or timeout)) as store:
-                first, second = _round(backend, store, turn, timeout, chance)
+                hold_for = RELEASED * timeout if given else LONGEST_HOLD
+                first, second = _round(backend, store, turn, LATEST * timeout, hold_for, chance)
             saves += [attempt.save for attempt in first + second]
             found += [what for attempt in first for what in _not_refused(attempt)]
             late += [what for attempt in first for what in _late(attempt, timeout)]
@@ -87,15 +89,20 @@ def _late(attempt: Attempt, timeout: float) -> Iterator[str]:
 
 
 def _round(
-    backend: Backend, store: EventStore, turn: int, timeout: float, chance: random.Random
+    backend: Backend,
+    store: EventStore,
+    turn: int,
+    latest: float,
+    hold_for: float,
+    chance: random.Random,
 ) -> tuple[list[Attempt], list[Attempt]]:
     """Return what came of saves while the lock is held, and of the same ones afterwards."""
     batches = [
         [happened(f"{turn}-{n}", i) for i in range(chance.choice((1, 3)))] for n in range(SAVERS)
     ]
-    delays = [chance.uniform(0, LATEST * timeout) for _ in batches]
+    delays = [chance.uniform(0, latest) for _ in batches]
     with ThreadPoolExecutor(SAVERS) as threads, _held(backend, turn) as release:
-        patience = threading.Timer(timeout * RELEASED, release)
+        patience = threading.Timer(hold_for, release)
         patience.start()
         first = list(threads.map(partial(_attempt, store), batches, delays))
         patience.cancel()
@@ -189,5 +196,6 @@ SCENARIOS = (
         run=hold,
         control=partial(hold, given=60.0),
         control_count=8,
+        is_idle=True,
     ),
 )

@@ -74,6 +74,7 @@ SCENARIOS = (
         run=_workers(),
         control=_workers("separate"),
         control_count=10,
+        is_idle=True,
     ),
     Scenario(
         name="projection-stopped",
@@ -85,6 +86,7 @@ SCENARIOS = (
         run=_stopped(),
         control=_stopped("unfenced"),
         control_count=10,
+        is_idle=True,
     ),
     Scenario(
         name="rebuild-killed",
@@ -94,6 +96,7 @@ SCENARIOS = (
         short=20,
         long=200,
         run=partial(_run, _rebuilds),
+        is_idle=True,
     ),
     Scenario(
         name="inline-killed",
