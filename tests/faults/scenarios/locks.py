@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from typing import NamedTuple
 
@@ -62,6 +62,7 @@ def hold(case: Case, given: float | None = None) -> Outcome:
         for turn in range(rounds):
             timeout = LOCK_TIMEOUTS[turn % len(LOCK_TIMEOUTS)]
             with closing(event_store(place, lock_timeout=given or timeout)) as store:
+                _connect(store)
                 hold_for = RELEASED * timeout if given else LONGEST_HOLD
                 first, second = _round(backend, store, turn, LATEST * timeout, hold_for, chance)
             saves += [attempt.save for attempt in first + second]
@@ -76,6 +77,14 @@ def hold(case: Case, given: float | None = None) -> Outcome:
         for timeout, seconds in longest.items()
     }
     return Outcome(rounds * SAVERS, found, figures, late)
+
+
+def _connect(store: EventStore) -> None:
+    """Make a connection for each saver, which is nothing that the lock's time-out is to cover."""
+    engine = store.record_manager.datastore.engine  # type: ignore[attr-defined]
+    with ExitStack() as stack:
+        for _ in range(SAVERS):
+            stack.enter_context(engine.connect())
 
 
 def _not_refused(attempt: Attempt) -> Iterator[str]:
