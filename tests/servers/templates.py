@@ -3,27 +3,38 @@
 import fcntl
 import os
 import secrets
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 __all__ = ["begin", "password", "templates"]
 
 VARIABLE = "TEST_SERVER_TEMPLATES"
+PREFIX = "eventsourcing-templates-"  # and the process id of the run
 
 
 @contextmanager
 def templates() -> Iterator[None]:
     """Have servers begin with copies while the block lasts, those of child processes too."""
-    with TemporaryDirectory(prefix="eventsourcing-templates-") as folder:
+    _clear_up()
+    with TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-") as folder:
         Path(folder, "password").write_text(secrets.token_hex(8))
         os.environ[VARIABLE] = folder
         try:
             yield
         finally:
             del os.environ[VARIABLE]
+
+
+def _clear_up() -> None:
+    """Remove what runs have left that were killed."""
+    for folder in Path(gettempdir()).glob(f"{PREFIX}*"):
+        process = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if not Path("/proc", process).exists():
+            shutil.rmtree(folder, ignore_errors=True)  # another user's stays
 
 
 def password() -> str:

@@ -123,6 +123,23 @@ def test_a_server_begins_with_a_copy_where_many_are_started(
         pass
 
 
+def test_what_a_killed_run_left_of_its_copies_is_removed_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    for process in (ended.pid, os.getppid()):
+        Path(tmp_path, f"eventsourcing-templates-{process}-x").mkdir()
+
+    with templates():
+        pass
+
+    assert [left.name for left in tmp_path.iterdir()] == [
+        f"eventsourcing-templates-{os.getppid()}-x"
+    ]
+
+
 @pytest.mark.parametrize("ended", ["running", "stopped", "killed"])
 def test_a_closed_server_leaves_nothing(private: Backend, ended: str) -> None:
     server = private.server
