@@ -92,9 +92,12 @@ def _check_complete(entity: DomainEntity, its_events: Sequence[DomainEvent]) -> 
     """
     if not entity._es_versioned:
         return
-    first = entity._es_version - len(its_events)
-    positions = [event.__dict__["originator_version"] for event in its_events]
-    if positions != [*range(first, entity._es_version)] or entity._es_stored not in (None, first):
+    position = entity._es_version - len(its_events)
+    is_complete = entity._es_stored is None or entity._es_stored == position
+    for event in its_events:
+        is_complete = is_complete and event.__dict__["originator_version"] == position
+        position += 1
+    if not is_complete:
         raise ProgrammingError(
             f"{type(entity).__qualname__} {entity.id!r} has lost an event on the way (an"
             " interrupt, or two threads at once?): load it again, and repeat the command"
