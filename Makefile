@@ -9,6 +9,7 @@ PIP := $(RUN) pip --disable-pip-version-check install --quiet
 CORE := $(VENV)/core-installed
 DEV := $(VENV)/dev-installed
 BENCH := $(VENV)/bench-installed
+MUTANTS := $(VENV)/mutants-installed
 SOURCES := eventsourcing tests tools examples docs conftest.py benchmarks
 
 # Node.js comes from the development dependencies, whatever the machine has.
@@ -17,7 +18,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint types docs faults bench format clean
+.PHONY: help demo test lint types docs faults mutants bench format clean
 
 help: ## List the commands
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -43,6 +44,9 @@ docs: $(DEV) ## Build the documentation into docs/_build
 faults: $(DEV) ## Break things, and look what is left; FULL=1 for the long figures
 	$(RUN) tests.faults --jobs $(WORKERS) $(if $(FULL),--full) $(FAULTSFLAGS)
 
+mutants: $(MUTANTS) ## Change the code in small ways, and look which changes no test notices
+	$(RUN) tests.mutants --jobs $(WORKERS) $(MUTANTSFLAGS)
+
 bench: $(BENCH) ## Measure against the bare drivers, and write docs/explanation/benchmarks.md
 	@$(RUN) benchmarks.run $(BENCHFLAGS)
 
@@ -51,7 +55,7 @@ format: $(DEV) ## Format the code
 	$(RUN) ruff format $(SOURCES)
 
 clean: ## Remove the virtual environment and all that is generated
-	rm -rf $(VENV) .tox build dist docs/_build *.egg-info htmlcov .coverage .coverage.*
+	rm -rf $(VENV) .tox build dist mutants docs/_build *.egg-info htmlcov .coverage .coverage.*
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(CORE): pyproject.toml
@@ -68,3 +72,8 @@ $(BENCH): pyproject.toml
 	$(PYTHON) -m tools.make_venv $(VENV)
 	$(PIP) --editable '.[bench]'
 	@touch $(CORE) $@
+
+$(MUTANTS): pyproject.toml
+	$(PYTHON) -m tools.make_venv $(VENV)
+	$(PIP) --editable '.[mutants]'
+	@touch $(CORE) $(DEV) $@
