@@ -6,7 +6,6 @@ of its own needs no BEGIN and no COMMIT, and so one round trip.
 
 from __future__ import annotations
 
-import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
@@ -17,10 +16,10 @@ from sqlalchemy.event import listen
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import Pool, StaticPool
 
-from eventsourcing.exceptions import DatabaseUnavailable
 from eventsourcing.infrastructure.sqlalchemy.driver import Driver
 from eventsourcing.infrastructure.sqlalchemy.errors import Translator
 from eventsourcing.infrastructure.sqlalchemy.forks import ForkGate, watch_forks
+from eventsourcing.infrastructure.sqlalchemy.recovery import Left, Recovery
 from eventsourcing.infrastructure.sqlalchemy.statements import Write
 
 __all__ = ["Connections", "OwnEngine"]
@@ -110,9 +109,11 @@ class OwnEngine:
         self._is_closed = False
         self._autocommit = engine
         self._spares: list[Spare] = []  # lent by the pool, and used by nobody
-        self._lock = threading.RLock()
         self._gate = ForkGate()
         self._connecting = ForkGate()
+        self._recovery = Recovery(
+            engine, driver, translate, is_memory, self.has_several, self._gate
+        )
         if self._keeps_spares:
             spares = self._spares
             listen(engine, "engine_disposed", lambda engine: _close_all(spares))
@@ -151,14 +152,19 @@ class OwnEngine:
 
     def execute_with(self, write: Write, work: Work) -> None:
         """See :class:`Connections`."""
-        with self.reading() as connection:
-            dbapi_connection: Any = connection.connection.dbapi_connection
-            with self._transaction(connection), closing(dbapi_connection.cursor()) as cursor:
-                self._driver.check(self.engine, cursor, write)
-                write.execute_on(connection, self._driver.batches)
-                work(connection)
-            if self._driver.doubtful:
-                self._driver.check_commit(dbapi_connection)
+        lending = self.reading()
+        end = lending.gen.close
+        try:
+            with lending as connection:
+                dbapi_connection: Any = connection.connection.dbapi_connection
+                with self._transaction(connection), closing(dbapi_connection.cursor()) as cursor:
+                    self._driver.check(self.engine, cursor, write)
+                    write.execute_on(connection, self._driver.batches)
+                    work(connection)
+                if self._driver.doubtful:
+                    self._driver.check_commit(dbapi_connection)
+        finally:
+            end()  # again, and by a call into C: interrupts may have kept the block from its end
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -168,19 +174,27 @@ class OwnEngine:
             pool = self.engine.pool
             if (spare := _pop(self._spares)) is not None:
                 spare[1].close()  # to be lent again
+            held: list[Any] = []
+            dbapi_connection = None
             try:
                 with self._connecting.lock:
-                    lent = self._autocommit.connect()
-                with lent as connection:
-                    self._driver.clear(connection.connection.dbapi_connection)
-                    try:
-                        yield connection
-                    except BaseException as error:
-                        if self._translate.is_breaking(error):
-                            connection.invalidate(error)
-                        raise
+                    held.append(self._autocommit.connect())
+                dbapi_connection = held[0].connection.dbapi_connection
+                self._driver.clear(dbapi_connection)
+                yield held[0]
+                held.pop().close()
             except BaseException as error:
-                self._recover(pool, error)
+                left: Left = (pool, held, dbapi_connection, None, [])
+                try:
+                    self._recovery.recover(left, error)
+                except BaseException:
+                    # As in _use.
+                    try:
+                        self._recovery.start(self._recovery.finish, left)
+                    except RuntimeError:
+                        self._recovery.finish(*left)
+                    self._recovery.wait(left)
+                    raise
                 raise
 
     @contextmanager
@@ -221,18 +235,35 @@ class OwnEngine:
             raise
 
     def _use(self, work: Callable[[Any], T]) -> T:
+        """Does the work, and never leaves a connection to others in the middle of something."""
         with self._gate.lock:
-            pool, held = self.engine.pool, []
+            pool = self.engine.pool
+            held: list[Any] = []
+            connection = cursor = None
             try:
                 pool, lent = self._take()
                 held.append(lent)
-                result = self._on_cursor(lent, work)
+                connection = self._dbapi(lent)
+                self._driver.clear(connection)
+                cursor = connection.cursor()
+                result = work(cursor)
+                cursor.close()
+                if self._driver.doubtful:
+                    self._driver.check_commit(connection)
                 self._give_back(pool, held)
                 return result
             except BaseException as error:
-                self._recover(pool, error)
-                while held:
-                    held.pop().close()
+                left: Left = (pool, held, connection, cursor, [])
+                try:
+                    self._recovery.recover(left, error)
+                except BaseException:
+                    # What this calls first has to be a call into C: see there.
+                    try:
+                        self._recovery.start(self._recovery.finish, left)
+                    except RuntimeError:  # no thread can be started
+                        self._recovery.finish(*left)
+                    self._recovery.wait(left)
+                    raise
                 raise
             finally:
                 if self._is_closed or pool is not self.engine.pool:
@@ -271,64 +302,6 @@ class OwnEngine:
     def _check_free(self) -> None:
         """Raises ProgrammingError if a connection cannot be used now."""
 
-    def _on_cursor(self, lent: Any, work: Callable[[Any], T]) -> T:
-        """Does the work, and never leaves a connection to others in the middle of something."""
-        connection = self._dbapi(lent)
-        self._driver.clear(connection)
-        cursor = connection.cursor()
-        try:
-            result = work(cursor)
-            cursor.close()
-            if self._driver.doubtful:
-                self._driver.check_commit(connection)
-            return result
-        except BaseException as error:
-            is_clean = False
-            try:
-                is_clean = not self._translate.is_breaking(error) and self._undo(connection, cursor)
-            finally:
-                if not (is_clean or self._is_memory):
-                    self._discard(lent, connection, cursor)
-            raise
-
-    def _discard(self, lent: Any, connection: Any, cursor: Any) -> None:
-        """Closes a connection that others cannot use.
-
-        SQLite closes a file, and gives up the lock of a transaction, only when no cursor is left;
-        and a traceback may hold on to one for long.
-        """
-        try:
-            if self._driver.takes_turns:
-                self._undo(connection, cursor)
-        finally:
-            lent.invalidate()
-
-    def _undo(self, connection: Any, cursor: Any) -> bool:
-        """Rolls back, and tells whether that succeeded. An interrupt is raised."""
-        try:
-            cursor.close()
-            connection.rollback()
-        except Exception as error:
-            if self._translate.is_foreign(error):
-                raise
-            return False
-        return True
-
-    def _recover(self, pool: Pool, error: BaseException) -> None:
-        """Gives up a pool that has lost the server; or in which, after an interrupt, a connection
-        may count as lent for ever.
-        """
-        is_interrupt = self._translate.is_foreign(error) and self.has_several
-        if is_interrupt or self._translate.class_of(error) is DatabaseUnavailable:
-            self._give_up(pool)
-
-    def _give_up(self, pool: Pool) -> None:
-        """Drops all connections of a pool: if one has lost the server, the others have too."""
-        with self._lock:
-            if pool is self.engine.pool and not self._is_memory:
-                self.engine.dispose()
-        self._driver.forget(self.engine)
-
     def before_fork(self) -> None:
         """See :class:`Forkable`."""
         if self._driver.takes_turns:
@@ -344,7 +317,7 @@ class OwnEngine:
 
     def after_fork_in_child(self) -> None:
         """See :class:`Forkable`. A database in memory is the child's own copy."""
-        self._lock = threading.RLock()
+        self._recovery.reset()
         self._gate.reset()
         self._connecting.reset()
         if not self._is_memory:

@@ -46,6 +46,9 @@ class ForkGate:
 
     Args:
         is_narrow: whether only one thread at a time may be inside.
+
+    Attributes:
+        aside: is held by who does something for a thread that is inside, or was.
     """
 
     def __init__(self, is_narrow: bool = False) -> None:
@@ -58,6 +61,7 @@ class ForkGate:
         self._locks: weakref.WeakSet[Any] = weakref.WeakSet()  # those of threads that ended go
         self._held: list[Any] = []
         self._mine: Any = threading.local()
+        self.aside = threading.RLock()
         self._shared = self._new_lock() if self._is_narrow else None
 
     @property
@@ -76,6 +80,7 @@ class ForkGate:
         self._hold(self._changing)
         for lock in list(self._locks):
             self._hold(lock)  # its own too: a signal handler may fork in the middle of something
+        self._hold(self.aside)  # last: those inside may wait for who has it
 
     def open(self) -> None:
         """Lets everybody in again."""

@@ -53,7 +53,7 @@ class GivenEngine(OwnEngine):
                 is_lost = self._translate.class_of(error) is DatabaseUnavailable
                 if not is_lost or isinstance(error, PoolTimeout):
                     raise
-                self._give_up(pool)
+                self._recovery.give_up(pool)
                 pool = self.engine.pool
                 return pool, self._connect()
         except Exception as error:

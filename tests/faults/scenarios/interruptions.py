@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from eventsourcing.infrastructure.sqlalchemy.connections import OwnEngine
+from eventsourcing.infrastructure.sqlalchemy.recovery import Left, Recovery
 from tests.backends import Backend
 from tests.faults.client import Orders
 from tests.faults.exits import WAYS, Exits
@@ -88,11 +89,11 @@ def interrupt(case: Case, breaker: Breaker | None = None) -> Outcome:
 def _leave_as_it_is() -> None:
     """Have an interrupted connection used again, in whatever state it is."""
 
-    def on_cursor(self: OwnEngine, lent: object, work: Callable[[object], object]) -> object:
-        return work(self._dbapi(lent).cursor())
+    def give_back(self: Recovery, left: Left, error: BaseException) -> None:
+        while left[1]:
+            left[1].pop().close()
 
-    OwnEngine._on_cursor = on_cursor  # type: ignore[method-assign, assignment]
-    OwnEngine._recover = lambda self, pool, error: None  # type: ignore[method-assign]
+    Recovery.recover = give_back  # type: ignore[method-assign]
 
 
 # -- exits -------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from eventsourcing.infrastructure.sqlalchemy.connections import OwnEngine
 from eventsourcing.infrastructure.sqlalchemy.errors import Translator
 from eventsourcing.infrastructure.sqlalchemy.forks import ForkGate
 from eventsourcing.infrastructure.sqlalchemy.givenengine import GivenEngine
+from eventsourcing.infrastructure.sqlalchemy.recovery import Recovery
 from eventsourcing.infrastructure.sqlalchemy.sqlite import SQLiteDriver
 from tests.backends import Backend
 from tests.contracts.places import SQLAlchemyPlace
@@ -166,7 +167,7 @@ def test_control_a_connection_that_is_kept_acknowledges_what_was_refused(
     mariadb: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Translator, "is_breaking", lambda self, error: False)
-    monkeypatch.setattr(OwnEngine, "_recover", lambda self, pool, error: None)
+    monkeypatch.setattr(Recovery, "_look_after", lambda self, pool, error: None)
 
     assert not _is_refused_after_a_time_limit(mariadb, monkeypatch)
 
@@ -279,11 +280,11 @@ def test_an_error_is_raised_also_if_its_rollback_fails(mariadb: Backend) -> None
 def test_control_the_error_of_the_rollback_would_hide_it(
     mariadb: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def undo(self: OwnEngine, connection: Any, cursor: Any) -> bool:
+    def undo(self: Recovery, connection: Any, cursor: Any) -> bool:
         connection.rollback()
         return True
 
-    monkeypatch.setattr(OwnEngine, "_undo", undo)
+    monkeypatch.setattr(Recovery, "_undo", undo)
 
     assert _outcome_where_the_rollback_fails(mariadb) is OutcomeUnknown
 
@@ -374,7 +375,7 @@ def test_a_connection_that_was_lost_in_an_interrupt_is_replaced(
 def test_control_a_pool_that_is_kept_has_none_to_lend(
     sql_backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(OwnEngine, "_recover", lambda self, pool, error: None)
+    monkeypatch.setattr(Recovery, "_look_after", lambda self, pool, error: None)
     with application(sql_backend, **ONE) as app:
         leaked = _interrupt_the_pool(app, monkeypatch)
         with pytest.raises(DatabaseUnavailable):

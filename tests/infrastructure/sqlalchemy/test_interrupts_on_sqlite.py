@@ -6,8 +6,8 @@ import pytest
 
 from eventsourcing.exceptions import LockTimeout
 from eventsourcing.infrastructure.sqlalchemy import sqlite
-from eventsourcing.infrastructure.sqlalchemy.connections import OwnEngine
 from eventsourcing.infrastructure.sqlalchemy.errors import Translator
+from eventsourcing.infrastructure.sqlalchemy.recovery import Recovery
 from tests.backends import Backend
 from tests.infrastructure.sqlalchemy.helpers import Note, application, saved_note, stored
 
@@ -46,10 +46,10 @@ def test_an_interrupt_whose_traceback_is_known_locks_nobody_out(
 def test_control_a_connection_that_is_closed_as_it_is_keeps_the_lock(
     sqlite_file: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def discard(self: OwnEngine, lent: Any, connection: Any, cursor: Any) -> None:
+    def abandon(self: Recovery, lent: Any, connection: Any, cursor: Any) -> None:
         lent.invalidate()
 
-    monkeypatch.setattr(OwnEngine, "_discard", discard)
+    monkeypatch.setattr(Recovery, "_abandon", abandon)
 
     with pytest.raises(LockTimeout):
         _save_while_an_interrupt_is_handled(sqlite_file, monkeypatch)
