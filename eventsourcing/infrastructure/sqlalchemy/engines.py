@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Dialect, Engine, create_engine, event
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
-from sqlalchemy.pool import QueuePool
 
 from eventsourcing.exceptions import ProgrammingError
 from eventsourcing.infrastructure.sqlalchemy.driver import Driver
+from eventsourcing.infrastructure.sqlalchemy.pools import SteadyPool
 
 if TYPE_CHECKING:
     from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemySettings
@@ -30,7 +30,7 @@ def make_engine(settings: SQLAlchemySettings, driver: Driver) -> Engine:
         engine = create_engine(
             url,
             isolation_level="AUTOCOMMIT",
-            poolclass=QueuePool,
+            poolclass=SteadyPool,
             # One connection is one database there: all threads take turns.
             pool_size=1 if is_memory else settings.pool_size,
             max_overflow=0 if is_memory else settings.max_overflow,

@@ -20,7 +20,7 @@ import threading
 from _thread import start_new_thread
 from collections.abc import Callable
 from contextlib import suppress
-from time import sleep
+from time import monotonic, sleep
 from typing import Any, TypeAlias
 
 from sqlalchemy import Engine
@@ -39,6 +39,7 @@ connection and cursor, or None; and whether all of it was put in order by somebo
 """
 
 GLANCE = 0.001  # seconds
+PATIENCE = 1.0  # seconds
 
 
 class Recovery:
@@ -107,8 +108,12 @@ class Recovery:
         is_done.append(True)
 
     def wait(self, left: Left) -> None:
-        """Waits until it is done. If that is interrupted, it is done all the same."""
-        while not left[-1]:
+        """Waits until it is done. If that is interrupted, it is done all the same.
+
+        Not for ever: somebody else's pool may be locked by who was interrupted in it.
+        """
+        until = monotonic() + PATIENCE
+        while not left[-1] and monotonic() < until:
             sleep(GLANCE)
 
     def give_up(self, pool: Pool) -> None:

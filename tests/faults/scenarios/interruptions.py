@@ -9,6 +9,7 @@ from pathlib import Path
 
 from eventsourcing.infrastructure.sqlalchemy.connections import OwnEngine
 from eventsourcing.infrastructure.sqlalchemy.recovery import Left, Recovery
+from eventsourcing.infrastructure.sqlalchemy.sqlite import SQLiteDriver
 from tests.backends import Backend
 from tests.faults.client import Orders
 from tests.faults.exits import WAYS, Exits
@@ -94,6 +95,7 @@ def _leave_as_it_is() -> None:
             left[1].pop().close()
 
     Recovery.recover = give_back  # type: ignore[method-assign]
+    SQLiteDriver.clear = lambda self, connection: None  # type: ignore[method-assign]
 
 
 # -- exits -------------------------------------------------------------------------------

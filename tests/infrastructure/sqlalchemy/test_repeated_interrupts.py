@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import _GeneratorContextManager, contextmanager
+from contextlib import _GeneratorContextManager, contextmanager, suppress
 from functools import wraps
 from typing import Any
 
@@ -17,6 +17,7 @@ from eventsourcing.infrastructure.sqlalchemy import connections, recovery
 from eventsourcing.infrastructure.sqlalchemy.connections import OwnEngine
 from eventsourcing.infrastructure.sqlalchemy.errors import Translator
 from eventsourcing.infrastructure.sqlalchemy.forks import ForkGate
+from eventsourcing.infrastructure.sqlalchemy.pools import SteadyPool
 from eventsourcing.infrastructure.sqlalchemy.recovery import Recovery
 from eventsourcing.infrastructure.sqlalchemy.statements import Write
 from tests.backends import Backend
@@ -235,6 +236,46 @@ def test_where_no_thread_can_be_started_the_second_interrupt_does_no_harm(
         assert checked_out(app) == 0
         assert caught.tb is not None
     assert stored(sql_backend) == 1
+
+
+def _is_locked(pool: Pool, patch: pytest.MonkeyPatch, seconds: float = SECONDS_TO_WAIT) -> bool:
+    """Interrupt a thread that takes a connection, and tell whether another one can take one."""
+    enter = threading.Condition.__enter__
+    interrupts = Interrupts(0)
+
+    def interrupted(self: threading.Condition) -> bool:
+        found = enter(self)
+        if threading.get_ident() == interrupts._thread:
+            raise Interrupt
+        return found
+
+    with patch.context() as within:
+        within.setattr(threading.Condition, "__enter__", interrupted)
+        with suppress(Interrupt):
+            pool.connect().close()
+    other = threading.Thread(target=lambda: pool.connect().close(), daemon=True)
+    other.start()
+    other.join(seconds)
+    return other.is_alive()
+
+
+def test_who_is_interrupted_in_the_pool_does_not_lock_it(
+    sqlite_file: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with application(sqlite_file) as app:
+        pool = app.event_store.record_manager.datastore.engine.pool  # type: ignore[attr-defined]
+        assert isinstance(pool, SteadyPool)
+        pool.connect().close()
+        assert not _is_locked(pool, monkeypatch)
+
+
+def test_control_in_sqlalchemys_pool_others_wait_for_ever(
+    sqlite_file: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with engine_of(sqlite_file) as engine:
+        pool = engine.pool
+        pool.connect().close()
+        assert _is_locked(pool, monkeypatch, seconds=0.5)
 
 
 def test_a_fork_waits_for_what_is_done_aside() -> None:
