@@ -9,7 +9,6 @@ from pathlib import Path
 
 from eventsourcing.infrastructure.sqlalchemy.connections import OwnEngine
 from eventsourcing.infrastructure.sqlalchemy.recovery import Left, Recovery
-from eventsourcing.infrastructure.sqlalchemy.sqlite import SQLiteDriver
 from tests.backends import Backend
 from tests.faults.client import Orders
 from tests.faults.exits import WAYS, Exits
@@ -88,14 +87,16 @@ def interrupt(case: Case, breaker: Breaker | None = None) -> Outcome:
 
 
 def _leave_as_it_is() -> None:
-    """Have an interrupted connection used again, in whatever state it is."""
+    """Have an interrupted connection stay lent, in whatever state it is."""
+    recover, kept = Recovery.recover, list[Left]()
 
-    def give_back(self: Recovery, left: Left, error: BaseException) -> None:
-        while left[1]:
-            left[1].pop().close()
+    def keep(self: Recovery, left: Left, error: BaseException) -> None:
+        if isinstance(error, KeyboardInterrupt):
+            kept.append(left)
+        else:
+            recover(self, left, error)
 
-    Recovery.recover = give_back  # type: ignore[method-assign]
-    SQLiteDriver.clear = lambda self, connection: None  # type: ignore[method-assign]
+    Recovery.recover = keep  # type: ignore[method-assign]
 
 
 # -- exits -------------------------------------------------------------------------------
