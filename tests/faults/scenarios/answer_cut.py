@@ -40,9 +40,7 @@ def _run(case: Case, application: str) -> Outcome:
                 is_last = has_transactions
                 target = case.count if is_last else case.count // 2
                 client = start(orders)
-                # a save of one event commits itself, and every one of PostgreSQL's
-                in_transaction = has_transactions and case.backend == "mariadb"
-                _cut(proxy, b"COMMIT" if in_transaction else b"Account.", target, chance)
+                _cut(proxy, _committing(case.backend, has_transactions), target, chance)
                 Path(orders.stop).touch()
                 client.join()
                 logs.append(Path(orders.log))
@@ -55,6 +53,17 @@ def _run(case: Case, application: str) -> Outcome:
         "typed unknown, and saved again": f"{logged.repeats['OutcomeUnknown']:,}",
     }
     return Outcome(cuts, anomalies, figures)
+
+
+def _committing(backend: str, has_transactions: bool) -> bytes:
+    """Return what is in a request that commits, and in no other.
+
+    A save of one event commits itself, and every one of PostgreSQL's; which may be prepared, so
+    that the request has but the values. MariaDB is given these as digits.
+    """
+    if backend == "postgresql":
+        return b"Account."
+    return b"COMMIT" if has_transactions else b"INSERT INTO"
 
 
 def _orders(
