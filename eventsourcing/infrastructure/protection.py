@@ -102,9 +102,16 @@ class Protection:
         """Tells whether states of an event class are to be sealed."""
         return self._event_types is None or issubclass(event_class, self._event_types)
 
-    def is_current(self, text: object) -> bool:
-        """Tells whether a state is encrypted with the current key."""
-        return self.keys is not None and key_id_of(text) == self.keys.current.id
+    def is_outdated(self, text: object, plain_too: bool) -> bool:
+        """Tells whether a state is encrypted with another key than the current one, or with none.
+
+        Args:
+            plain_too: whether one that is not encrypted counts.
+        """
+        key_id = key_id_of(text)
+        if key_id is None:
+            return plain_too
+        return self.keys is None or key_id != self.keys.current.id
 
     def seal(self, text: str, originator_id: object, originator_version: int, topic: str) -> str:
         """Returns the text for the state's column. No two calls give the same.

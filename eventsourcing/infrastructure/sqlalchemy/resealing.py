@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, func, select, type_coerce, update
 from sqlalchemy.types import NullType
 
 from eventsourcing.exceptions import DataIntegrityError, InvalidOriginatorID, ProgrammingError
-from eventsourcing.infrastructure.protection import Protection, key_id_of, unreadable
+from eventsourcing.infrastructure.protection import Protection, unreadable
 from eventsourcing.infrastructure.sqlalchemy.feedstatements import NO_TOPIC
 from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
 from eventsourcing.infrastructure.sqlalchemy.resealingsnapshots import reseal_snapshots
@@ -97,8 +97,7 @@ def _changes(
 ) -> Iterator[dict[str, Any]]:
     """Yields what to write: the row's number, the text it has, and the text it is to have."""
     for number, stored_id, version, topic, old in page:
-        is_to_be = plain_too or key_id_of(old) is not None
-        if topic == NO_TOPIC or not is_to_be or protection.is_current(old):
+        if topic == NO_TOPIC or not protection.is_outdated(old, plain_too):
             continue
         try:
             new = _resealed((rows.id_of(stored_id), version, topic, old), protection)

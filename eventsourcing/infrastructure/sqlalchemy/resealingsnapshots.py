@@ -13,7 +13,7 @@ from eventsourcing.exceptions import (
     InvalidOriginatorID,
     TableNotFound,
 )
-from eventsourcing.infrastructure.protection import Protection, key_id_of
+from eventsourcing.infrastructure.protection import Protection
 from eventsourcing.infrastructure.snapshotrecords import SnapshotRecord
 from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
 from eventsourcing.infrastructure.sqlalchemy.tables import stored_snapshots_table
@@ -51,8 +51,7 @@ def _changes(
 ) -> Iterator[tuple[Any, SnapshotRecord | None]]:
     """Yields rows, and what is to take their place, if anything is."""
     for row in page:
-        is_to_be = plain_too or key_id_of(row.state) is not None
-        if not is_to_be or protection.is_current(row.state):
+        if not protection.is_outdated(row.state, plain_too):
             continue
         try:
             record = SnapshotRecord(id_from_text(row[0]), *row[1:])
