@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -139,6 +140,15 @@ def engine_of(backend: Backend, **options: Any) -> Iterator[Engine]:
         yield engine
     finally:
         engine.dispose()
+
+
+@contextmanager
+def engine_with_schema(backend: Backend, schema: str, path: Path) -> Iterator[Engine]:
+    """An engine on a SQLite file, with another file attached as a schema."""
+    with engine_of(backend, pool_size=1, max_overflow=0) as engine:
+        with engine.connect() as connection:
+            connection.exec_driver_sql(f"ATTACH '{path}' AS {schema}")
+        yield engine
 
 
 def in_threads(*functions: Callable[[], Any]) -> list[Any]:

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
-from sqlalchemy import BigInteger, Column, MetaData, Table
 
 from eventsourcing.exceptions import (
     ConstraintViolation,
@@ -17,18 +16,9 @@ from eventsourcing.infrastructure.sqlalchemy.datastore import (
     SQLAlchemySettings,
 )
 from eventsourcing.infrastructure.sqlalchemy.manager import MOST_FENCED, SQLAlchemyRecordManager
-from eventsourcing.infrastructure.sqlalchemy.tables import OriginatorId, State
 from tests.backends import Backend
 from tests.contracts.recordmanager import item
-
-KEYED = Table(
-    "keyed",
-    MetaData(),
-    Column("sequence_id", OriginatorId, primary_key=True),
-    Column("position", BigInteger, primary_key=True, autoincrement=False),
-    Column("topic", State),
-    Column("state", State),
-)
+from tests.infrastructure.sqlalchemy.helpers import unnumbered_table
 
 
 class Refused(NamedTuple):
@@ -118,7 +108,7 @@ def test_where_nobody_fences_a_number_is_no_fence(
 def test_a_primary_key_of_positions_is_no_fence(
     datastore: SQLAlchemyDatastore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    manager = SQLAlchemyRecordManager(datastore, KEYED, SequencedItem)
+    manager = SQLAlchemyRecordManager(datastore, unnumbered_table(), SequencedItem)
     manager.setup_table()
     found = refused(manager, monkeypatch)
     found.answers[:] = ["PRIMARY"]

@@ -40,6 +40,7 @@ from tests.contracts.recordmanager import ManagerPort, RecordManagerContract, it
 from tests.contracts.streams import Port
 from tests.infrastructure.sqlalchemy.helpers import (
     engine_of,
+    engine_with_schema,
     in_threads,
     run,
     saved_note,
@@ -219,9 +220,7 @@ def test_each_table_of_events_has_numbers_of_its_own(sqlite_file: Backend) -> No
 
 
 def test_the_counters_are_in_the_schema_of_the_events(sqlite_file: Backend, tmp_path: Path) -> None:
-    with engine_of(sqlite_file, pool_size=1, max_overflow=0) as engine:
-        with engine.connect() as connection:
-            connection.exec_driver_sql(f"ATTACH '{tmp_path}/other.db' AS other")
+    with engine_with_schema(sqlite_file, "other", tmp_path / "other.db") as engine:
         table = stored_events_table(schema="other")
         manager = GaplessRecordManager(SQLAlchemyDatastore(engine=engine), table)
         manager.setup_table()

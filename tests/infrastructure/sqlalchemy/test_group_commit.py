@@ -327,11 +327,9 @@ def test_that_a_leader_is_gone_is_noticed_without_being_told(
     assert database.transactions == [["a"], ["b", "c"]]
 
 
-def test_a_leader_that_takes_long_holds_nobody_up_for_ever(
-    database: Database, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+def check_that_a_group_begins_beside_another(
+    groups: GroupCommit, database: Database, threads: ThreadPoolExecutor
 ) -> None:
-    monkeypatch.setattr(groupcommit, "PATIENCE", 0.05)
-    groups = GroupCommit(database.record)
     futures = [threads.submit(groups.record, save("a"))]
     eventually(lambda: database.begun == 1)
     futures.append(threads.submit(groups.record, save("b")))
@@ -340,6 +338,13 @@ def test_a_leader_that_takes_long_holds_nobody_up_for_ever(
 
     database.open()
     assert errors(futures) == [None, None]
+
+
+def test_a_leader_that_takes_long_holds_nobody_up_for_ever(
+    database: Database, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(groupcommit, "PATIENCE", 0.05)
+    check_that_a_group_begins_beside_another(GroupCommit(database.record), database, threads)
 
 
 @pytest.mark.parametrize("lock_timeout", [0.0, 0.5])
@@ -348,14 +353,7 @@ def test_who_is_to_wait_for_a_lock_for_a_short_time_waits_less_for_others(
 ) -> None:
     """PATIENCE, which is without end here, would make it several times the lock time-out."""
     groups = GroupCommit(database.record, lock_timeout=lock_timeout)
-    futures = [threads.submit(groups.record, save("a"))]
-    eventually(lambda: database.begun == 1)
-    futures.append(threads.submit(groups.record, save("b")))
-
-    eventually(lambda: database.begun == 2)
-
-    database.open()
-    assert errors(futures) == [None, None]
+    check_that_a_group_begins_beside_another(groups, database, threads)
 
 
 def test_who_has_waited_for_a_short_lock_time_out_in_vain_does_not_wait_again(

@@ -27,6 +27,7 @@ from tests.infrastructure.sqlalchemy.helpers import (
     Note,
     application,
     engine_of,
+    engine_with_schema,
     in_threads,
     run,
     saved_note,
@@ -74,9 +75,7 @@ def test_a_schema_is_created_and_used(server_backend: Backend, schema: str) -> N
 
 
 def test_a_schema_of_sqlite_is_an_attached_file(sqlite_file: Backend, tmp_path: Path) -> None:
-    with engine_of(sqlite_file, pool_size=1, max_overflow=0) as engine:
-        with engine.connect() as connection:
-            connection.exec_driver_sql(f"ATTACH '{tmp_path}/other.db' AS other")
+    with engine_with_schema(sqlite_file, "other", tmp_path / "other.db") as engine:
         with SimpleApplication(engine=engine, schema="other") as app:
             note = saved_note(app)
             assert app.repository.get(note.id, Note).text == "first"
@@ -84,9 +83,7 @@ def test_a_schema_of_sqlite_is_an_attached_file(sqlite_file: Backend, tmp_path: 
 
 
 def test_what_belongs_to_a_table_is_in_its_schema(sqlite_file: Backend, tmp_path: Path) -> None:
-    with engine_of(sqlite_file, pool_size=1, max_overflow=0) as engine:
-        with engine.connect() as connection:
-            connection.exec_driver_sql(f"ATTACH '{tmp_path}/other.db' AS other")
+    with engine_with_schema(sqlite_file, "other", tmp_path / "other.db") as engine:
         table = stored_events_table(schema="other")
         manager = SQLAlchemyRecordManager(SQLAlchemyDatastore(engine=engine), table)
         manager.setup_table()
