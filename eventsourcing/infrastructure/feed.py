@@ -68,7 +68,12 @@ class HighWaterMark(NamedTuple):
 
 
 class FeedPage(NamedTuple):
-    """Some items in their order, and their positions."""
+    """Some items in their order, and their positions.
+
+    Attributes:
+        positions: in the feed.
+        items: tuples with the values of the item class's fields.
+    """
 
     positions: Sequence[int]
     items: Sequence[tuple[Any, ...]]

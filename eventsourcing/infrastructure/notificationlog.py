@@ -190,6 +190,7 @@ def notifications_from_pages(
                 text = f"position {error.position} of the feed: {error}"
                 error.args = (text, *error.args[1:])
             raise
+        del page, events  # not to hold two pages at once
 
 
 def _checked(name: str, value: int | None, default: int, least: int = 0) -> int:

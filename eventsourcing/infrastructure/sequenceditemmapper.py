@@ -139,7 +139,9 @@ class SequencedItemMapper:
         return next(self.events_from_items((item,)))
 
     def events_from_items(self, items: Iterable[tuple[Any, ...]]) -> Iterator[DomainEvent]:
-        """Yields the events that were stored as ``items``. Raises as :meth:`event_from_item`."""
+        """Yields the events that were stored as ``items``, which need not be of the item class, but
+        have its fields' values. Raises as :meth:`event_from_item`.
+        """
         return self.events_from_opened(self.opened(items))
 
     def events_at_once(

@@ -37,7 +37,6 @@ NO_TOPIC = ""
 """The topic of a row that closes a gap (docs: explanation/feed)."""
 
 Row: TypeAlias = Sequence[Any]
-MakeItem: TypeAlias = Callable[[Row], tuple[Any, ...]]
 
 
 class FeedStatements:
@@ -121,37 +120,36 @@ class FeedStatements:
             **{f"topic{i}": topic for i, topic in enumerate(topics)},
         )
 
-    def items(self, rows: Sequence[Row], item_class: type[tuple[Any, ...]]) -> Iterator[FeedPage]:
+    def items(self, rows: Sequence[Row]) -> Iterator[FeedPage]:
         """Yields the positions and items of what :meth:`read` selected: all at once, or what comes
         before an error.
 
         Raises:
             DataIntegrityError: the id of an item's sequence cannot be read.
         """
-        process, others = self._results[0], self._results[1:]
-        if any(others):
-            rows = [
-                (
-                    *row[:2],
-                    *[v if p is None else p(v) for p, v in zip(others, row[2:], strict=True)],
-                )
-                for row in rows
-            ]
-        ids = _Unchanged() if process is None else _Ids(process)
-        new = tuple.__new__
-        positions, found = [row[0] for row in rows], []
+        if not rows:
+            return
+        positions, stored, *others = zip(*rows, strict=True)  # by columns, which is quicker
+        values = [
+            column if each is None else [*map(each, column)]
+            for each, column in zip(self._results[1:], others, strict=True)
+        ]
+        process = self._results[0]
+        ids: list[Any] = [*stored] if process is None else []
         try:
-            for row in rows:
-                found.append(new(item_class, (ids[row[1]], *row[2:])))
+            if process is not None:
+                id_of = _Ids(process)
+                for each in stored:
+                    ids.append(id_of[each])
         except InvalidOriginatorID as error:
-            yield FeedPage(positions[: len(found)], found)
-            position, _, version, *_ = rows[len(found)]
+            until = len(ids)
+            yield FeedPage(positions[:until], [*zip(ids, *values, strict=False)])
             raise DataIntegrityError(
-                f"position {position} of the feed: {error}",
-                originator_version=version,
-                position=position,
+                f"position {positions[until]} of the feed: {error}",
+                originator_version=values[0][until],
+                position=positions[until],
             ) from error
-        yield FeedPage(positions, found)
+        yield FeedPage(positions, [*zip(ids, *values, strict=True)])
 
     def compile(self, statement: Any) -> Query:
         """Returns the statement as the driver takes it."""
@@ -193,10 +191,3 @@ class _Ids(dict[Any, Any]):
     def __missing__(self, stored: Any) -> Any:
         found = self[stored] = self._process(stored)
         return found
-
-
-class _Unchanged:
-    """Takes the ids of sequences as they are stored."""
-
-    def __getitem__(self, stored: Any) -> Any:
-        return stored
