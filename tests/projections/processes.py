@@ -43,8 +43,9 @@ def work(ready: Ready, uri: str, page_size: int, projection: type[Statement], *b
         runner.run()
 
 
-def build(ready: Ready, uri: str, page_size: int) -> None:
+def build(ready: Ready, uri: str, page_size: int, *broken: str) -> None:
     """Rebuild the projection again and again until killed."""
+    break_process(*broken)
     with SimpleApplication(uri) as app:
         ready.send(True)
         while True:

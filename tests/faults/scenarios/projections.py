@@ -38,15 +38,11 @@ def _shown(backend: Backend) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...
     return shown(backend)
 
 
-def _workers(*broken: str) -> Callable[[Case], Outcome]:
+def _killed(target: Callable[..., None], *arguments: Any) -> Callable[[Case], Outcome]:
     def hurt(uri: str, show: Show, kills: int, seed: int) -> list[str]:
-        return killed_workers(uri, show, kills, seed, work, Statement, *broken)
+        return killed_workers(uri, show, kills, seed, target, *arguments)
 
     return partial(_run, hurt)
-
-
-def _rebuilds(uri: str, show: Show, kills: int, seed: int) -> list[str]:
-    return killed_workers(uri, show, kills, seed, build)
 
 
 def _stopped(*broken: str) -> Callable[[Case], Outcome]:
@@ -71,8 +67,8 @@ SCENARIOS = (
         backends=SQL,
         short=30,
         long=200,
-        run=_workers(),
-        control=_workers("separate"),
+        run=_killed(work, Statement),
+        control=_killed(work, Statement, "separate"),
         control_count=10,
         is_idle=True,
     ),
@@ -95,7 +91,9 @@ SCENARIOS = (
         backends=SQL,
         short=20,
         long=200,
-        run=partial(_run, _rebuilds),
+        run=_killed(build),
+        control=_killed(build, "separate"),
+        control_count=10,
         is_idle=True,
     ),
     Scenario(
