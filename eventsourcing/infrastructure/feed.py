@@ -72,7 +72,7 @@ class FeedPage(NamedTuple):
 
     Attributes:
         positions: in the feed.
-        items: tuples with the values of the item class's fields.
+        items: tuples with the values of the item class's fields; of that class or not.
     """
 
     positions: Sequence[int]
@@ -83,12 +83,20 @@ class Feed(ABC):
     """Reads the feed, and remembers what it has learnt about gaps in it.
 
     May be used from several threads at once.
+
+    Attributes:
+        item_class: a named tuple; see :class:`RecordManager`.
     """
 
+    item_class: type[tuple[Any, ...]]
+
     def get_items(self, bounds: FeedBounds = WHOLE_FEED) -> Iterator[tuple[int, tuple[Any, ...]]]:
-        """Reads items as :meth:`get_pages` does, one after the other."""
+        """Reads items as :meth:`get_pages` does, one by one, as instances of their class."""
+        new, item_class = tuple.__new__, self.item_class
         for page in self.get_pages(bounds):
-            yield from zip(*page, strict=True)
+            for position, item in zip(*page, strict=True):
+                yield position, new(item_class, item)
+            del page  # not to hold two pages at once
 
     @abstractmethod
     def get_pages(self, bounds: FeedBounds = WHOLE_FEED) -> Iterator[FeedPage]:

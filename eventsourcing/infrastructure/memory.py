@@ -119,6 +119,7 @@ class _MemoryFeed(Feed):
     """The items in the order in which they were recorded, counted from 1."""
 
     def __init__(self, manager: MemoryRecordManager) -> None:
+        self.item_class = manager.item_class
         self._manager = manager
 
     def get_pages(self, bounds: FeedBounds = WHOLE_FEED) -> Iterator[FeedPage]:

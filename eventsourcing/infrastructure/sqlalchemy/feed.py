@@ -43,6 +43,7 @@ class SQLAlchemyFeed(Feed):
         self, datastore: SQLAlchemyDatastore, table: Table, item_class: type[tuple[Any, ...]]
     ) -> None:
         fields: tuple[str, ...] = item_class._fields  # type: ignore[attr-defined]
+        self.item_class = item_class
         self._datastore = datastore
         self._statements = FeedStatements(table, fields, datastore.dialect, datastore.driver)
         self._gaps = datastore.driver.gap_rule(self._statements, datastore)
