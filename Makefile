@@ -26,9 +26,8 @@ help: ## List the commands
 demo: $(CORE) ## Run the example application on a SQLite file
 	@$(RUN) examples.bank
 
-test: lint types docs ## Run every check, then every test on all four backends, then break things
+test: lint types docs ## Run every check, then every test on all four backends
 	$(RUN) pytest --cov --numprocesses $(WORKERS) --dist loadscope
-	$(RUN) tests.faults --jobs $(WORKERS) --untimed
 
 lint: $(DEV) ## Check style, format, and that no SQL is made of what is given
 	$(RUN) ruff check $(SOURCES)

@@ -49,7 +49,7 @@ class GroupCommit:
             transaction: all, or none if it raises anything but OutcomeUnknown or an interrupt.
             Several threads may call it at once.
         lanes: how many savers at once go each by itself; one more joins others, or waits for
-            others to join it, until all but one of those before it are done.
+            others to join it, until the last but one of those before it is done.
         shares_lock_timeouts: whether a lock for which a group has waited for long is one that
             each of its saves needs.
         lock_timeout: seconds that the database waits for a lock. What savers wait for each other
@@ -124,8 +124,10 @@ class GroupCommit:
                     if group.take(own):
                         return group, None
                 begins_group = not forming  # and waits for others, even if a lane is free
+            # Not behind the first to be done: many gain by being in few groups, not many at once.
+            # Nor do many that fit in no group, such as savers of one stream: they come last.
             busy.sort(key=lambda at: lanes[at].began)
-            behind = busy[max(0, len(busy) - 2)]  # many gain by being few groups, not many at once
+            behind = busy[max(0, len(busy) - 2)]
             at = free[0] if free and not begins_group else behind
             before, lanes[at] = lanes[at], own
             return own, before
