@@ -65,12 +65,12 @@ def chains(draw: st.DrawFn) -> tuple[list[State], list[Step]]:
     versions, steps = [fields], []
     for _ in range(draw(st.integers(1, 5))):
         present = sorted(versions[-1])
-        kinds = ["add", *(["rename", "drop", "retype"] if present else [])]
-        free = sorted(set(NAMES) - set(present))
+        free = sorted(set(NAMES) - set(present))  # none, once as many were added
+        kinds = [*["add"] * bool(free), *["drop", "retype"] * bool(present)]
         step = Step(
-            draw(st.sampled_from(kinds)),
+            draw(st.sampled_from(kinds + ["rename"] * bool(free and present))),
             draw(st.sampled_from(present)) if present else "",
-            draw(st.sampled_from(free)),
+            draw(st.sampled_from(free)) if free else "",
         )
         steps.append(step)
         versions.append(step.fields(versions[-1]))
