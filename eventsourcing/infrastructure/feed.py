@@ -35,6 +35,18 @@ class FeedBounds(NamedTuple):
     sequence_id: object = None
     is_ascending: bool = True
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no item can be within these bounds."""
+        return self.limit == 0 or self.topics == frozenset() or self.first > self.last
+
+    def behind(self, position: int, count: int) -> FeedBounds:
+        """Returns what is left to read behind the last one of so many items that were read."""
+        limit = None if self.limit is None else self.limit - count
+        if self.is_ascending:
+            return self._replace(first=position + 1, limit=limit)
+        return self._replace(last=position - 1, limit=limit)
+
 
 WHOLE_FEED = FeedBounds()
 

@@ -94,7 +94,8 @@ class NotificationLog:
             is_ascending: False to begin with the last one that is safe.
 
         Returns:
-            An iterator, to be used once, that reads as it is advanced, in bounded memory.
+            An iterator, to be used once, that reads as it is advanced, in bounded memory: a page
+            at a time, and on PostgreSQL the page after it, in a thread that ends with it.
 
         Raises:
             ProgrammingError: an argument cannot be used.

@@ -51,6 +51,7 @@ class CallersTransaction:
 
     can_repeat = False
     has_several = False
+    is_own = False
 
     def __init__(self, given: Given, driver: Driver, translate: Translator) -> None:
         self._given = given

@@ -39,6 +39,8 @@ class Connections(Protocol):
     can_repeat: bool
     has_several: bool
     """Whether there are several connections, each with transactions of its own."""
+    is_own: bool
+    """Whether no listener of somebody else's looks at which thread asks for a connection."""
 
     @property
     def engine(self) -> Engine:
@@ -96,6 +98,7 @@ class OwnEngine:
     """
 
     can_repeat = True
+    is_own = True
     _keeps_spares = True
 
     def __init__(

@@ -215,6 +215,11 @@ class SQLAlchemyDatastore:
         is_on = self.driver.commits_groups if wanted is None else wanted
         return is_on and self._connections.has_several
 
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether rows are to be fetched before they are asked for, by another thread."""
+        return self.driver.reads_ahead and self._connections.is_own
+
     def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Any]:
         """Returns all rows of a query. Tried again once, if the connection was lost.
 

@@ -44,6 +44,7 @@ class Driver:
             waited for; None where nobody sees a commit before it is.
         doubtful: ids of connections with a commit for which the server has not waited to the end.
         lanes, shares_lock_timeouts: see :class:`GroupCommit`.
+        reads_ahead: whether another thread can make use of the time in which one handles rows.
         fences_gaps: whether a reader of the feed closes gaps with rows, so that a saver may find
             its number taken.
     """
@@ -58,6 +59,7 @@ class Driver:
     commits_groups: ClassVar[bool] = False
     lanes: ClassVar[int] = 1
     shares_lock_timeouts: ClassVar[bool] = False
+    reads_ahead: ClassVar[bool] = False
     fences_gaps: ClassVar[bool] = False
     confirmation: ClassVar[str | None] = None
     batches: bool = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Table
@@ -16,11 +17,13 @@ from eventsourcing.infrastructure.feed import (
 )
 from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemyDatastore
 from eventsourcing.infrastructure.sqlalchemy.feedstatements import FeedStatements
+from eventsourcing.infrastructure.sqlalchemy.readahead import Fetch, fetch_ahead
 
 __all__ = ["SQLAlchemyFeed"]
 
 FIRST_PAGE = 100
 LARGEST_PAGE = 500  # twice as much is slower: it leaves the processor's cache
+LARGEST_PAGE_AHEAD = 1000  # but half as much would start twice as many threads
 PAGE_BYTES = 16 * 2**20  # about as much as a page may hold, going by the one before
 SPAN = 10_000  # positions to settle at a time, where that takes reading them
 
@@ -50,7 +53,7 @@ class SQLAlchemyFeed(Feed):
 
     def get_pages(self, bounds: FeedBounds = WHOLE_FEED) -> Iterator[FeedPage]:
         """See :meth:`Feed.get_pages`."""
-        if bounds.limit == 0 or bounds.topics == frozenset() or bounds.first > bounds.last:
+        if bounds.is_empty:
             return
         seen = self._seen()
         last = min(bounds.last, seen)
@@ -107,26 +110,39 @@ class SQLAlchemyFeed(Feed):
         return position
 
     def _read(self, bounds: FeedBounds) -> Iterator[FeedPage]:
-        """Reads what is within the bounds, page by page."""
-        remaining, page = bounds.limit, FIRST_PAGE
-        while bounds.first <= bounds.last and (remaining is None or remaining > 0):
-            size = page if remaining is None else min(page, remaining)
-            rows = self._datastore.fetch(*self._statements.read(bounds, size))
-            yield from self._statements.items(rows)
-            if len(rows) < size:
+        """Reads what is within the bounds, page by page.
+
+        Who has come behind the first page is likely to read on: each later one is read ahead,
+        where that is quicker.
+        """
+        if bounds.is_empty:
+            return
+        reads_ahead = self._datastore.reads_ahead
+        largest = LARGEST_PAGE_AHEAD if reads_ahead else LARGEST_PAGE
+        fetch, size = self._page(bounds, FIRST_PAGE)
+        is_first = True
+        while True:
+            rows = fetch()
+            if len(rows) == size:
+                bounds = bounds.behind(rows[-1][0], size)
+            if len(rows) < size or bounds.is_empty:
+                yield from self._statements.items(rows)
                 return
-            if remaining is not None:
-                remaining -= size
-            page, position = _next_page(rows), rows[-1][0]
-            del rows  # not to hold two pages at once
-            if bounds.is_ascending:
-                bounds = bounds._replace(first=position + 1)
-            else:
-                bounds = bounds._replace(last=position - 1)
+            fetch, size = self._page(bounds, _next_page(rows, largest))
+            if reads_ahead and not is_first:
+                fetch = fetch_ahead(fetch)
+            yield from self._statements.items(rows)
+            del rows  # not to hold more pages than these
+            is_first = False
+
+    def _page(self, bounds: FeedBounds, size: int) -> tuple[Fetch, int]:
+        """Returns what fetches the next rows, and how many there are if the bounds have as many."""
+        size = size if bounds.limit is None else min(size, bounds.limit)
+        return partial(self._datastore.fetch, *self._statements.read(bounds, size)), size
 
 
-def _next_page(rows: Sequence[Sequence[Any]]) -> int:
+def _next_page(rows: Sequence[Sequence[Any]], largest: int) -> int:
     """Returns how many rows to read next, going by the size of some that were read."""
     sample = rows[::20]
     size = sum(len(row[4]) for row in sample if isinstance(row[4], str | bytes)) // len(sample)
-    return min(LARGEST_PAGE, max(1, PAGE_BYTES // max(1, size)))
+    return min(largest, max(1, PAGE_BYTES // max(1, size)))

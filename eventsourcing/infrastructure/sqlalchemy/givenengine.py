@@ -28,6 +28,7 @@ class GivenEngine(OwnEngine):
     are after an interrupt.
     """
 
+    is_own = False
     _keeps_spares = False  # they go back as they came
 
     def __init__(

@@ -120,6 +120,7 @@ class PostgreSQLDriver(Driver):
     takes_columns = True
     commits_groups = True
     lanes = 4
+    reads_ahead = True
     shares_lock_timeouts = True  # for a group soon gives up the lock on a row
     # The least that a transaction can write, so that its commit waits for standbys.
     confirmation = "SELECT pg_logical_emit_message(true, 'eventsourcing', '')"
