@@ -152,6 +152,31 @@ def test_nobody_waits_while_a_lane_is_free(database: Database, threads: ThreadPo
     assert errors(futures) == [None, None]
 
 
+def test_who_finds_all_lanes_busy_waits_for_the_last_but_one(
+    database: Database, threads: ThreadPoolExecutor
+) -> None:
+    """Not for the first to be done: so more of them come together, in fewer groups at once."""
+    groups = GroupCommit(database.record, lanes=4)
+    database.open()
+    ends = {stream: threading.Event() for stream in "abcd"}
+    futures = {}
+    for count, (stream, end) in enumerate(ends.items(), start=1):
+        database.script.append(lambda end=end: end.wait(SECONDS_TO_WAIT))  # type: ignore[misc]
+        futures[stream] = threads.submit(groups.record, save(stream))
+        eventually(lambda count=count: database.begun == count)  # type: ignore[misc]
+    last = [threads.submit(groups.record, save(stream)) for stream in "ef"]
+    eventually(lambda: waiting(groups) == 2)
+
+    for stream in "abd":
+        ends[stream].set()
+        futures[stream].result(SECONDS_TO_WAIT)
+        assert waiting(groups) == 2
+
+    ends["c"].set()
+    assert errors([futures["c"], *last]) == [None] * 3
+    assert [set(streams) for streams in database.transactions[3:]] == [{"c"}, {"e", "f"}]
+
+
 def test_two_saves_to_one_stream_do_not_share(
     database: Database, threads: ThreadPoolExecutor
 ) -> None:
