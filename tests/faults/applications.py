@@ -75,7 +75,16 @@ def clinging(uri: str, settings: Settings) -> SimpleApplication:
             made.append(first.raw_connection())  # and keeps it
         return made[0].dbapi_connection
 
-    engine = create_engine(url, creator=connect, pool_size=1, max_overflow=0, pool_timeout=1)
+    # Two of its pool's records may hold that connection. What one that is forgotten does at the
+    # garbage's collection, to roll back, would wait for the other's call, in the middle of it.
+    engine = create_engine(
+        url,
+        creator=connect,
+        pool_size=1,
+        max_overflow=0,
+        pool_timeout=1,
+        pool_reset_on_return=None,
+    )
     return SimpleApplication(engine=engine, setup_table=False)
 
 

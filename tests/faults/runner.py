@@ -118,9 +118,11 @@ def _in_a_process(scenario: Scenario, backend: str, given: Namespace) -> int:
     command += [f"--count={given.count}"] if given.count else []
     command += ["--full"] if given.full else []
     command += ["--untimed"] if given.untimed else []
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    print(done.stdout, end="", flush=True)
-    return done.returncode
+    with tempfile.TemporaryFile("w+") as said:  # no pipe, which a client that hangs would keep open
+        status = subprocess.run(command, stdout=said, stderr=said).returncode
+        said.seek(0)
+        print(said.read(), end="", flush=True)
+    return status
 
 
 def _here(scenario: Scenario, backend: str, given: Namespace) -> int:
