@@ -116,7 +116,8 @@ class Feed(ABC):
 
         Returns:
             An iterator, to be used once, that reads as it is advanced and holds no more than a
-            page of items. Nothing is open between two steps.
+            page of items, or two if it reads ahead. No transaction is open between two steps, but
+            for that of a page that is read ahead.
 
         Raises:
             DataIntegrityError: the id of an item's sequence cannot be read.

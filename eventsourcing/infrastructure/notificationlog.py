@@ -95,7 +95,8 @@ class NotificationLog:
 
         Returns:
             An iterator, to be used once, that reads as it is advanced, in bounded memory: a page
-            at a time, and on PostgreSQL the page after it, in a thread that ends with it.
+            at a time. On PostgreSQL it may have a thread that reads the page after it, and ends
+            then, also when the iterator is given up meanwhile.
 
         Raises:
             ProgrammingError: an argument cannot be used.

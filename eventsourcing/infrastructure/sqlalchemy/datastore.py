@@ -218,7 +218,7 @@ class SQLAlchemyDatastore:
     @property
     def reads_ahead(self) -> bool:
         """Whether rows are to be fetched before they are asked for, by another thread."""
-        return self.driver.reads_ahead and self._connections.is_own
+        return self._connections.is_own and self.driver.reads_ahead(self.dialect)
 
     def fetch(self, sql: str, parameters: Sequence[Any]) -> Sequence[Any]:
         """Returns all rows of a query. Tried again once, if the connection was lost.

@@ -44,7 +44,6 @@ class Driver:
             waited for; None where nobody sees a commit before it is.
         doubtful: ids of connections with a commit for which the server has not waited to the end.
         lanes, shares_lock_timeouts: see :class:`GroupCommit`.
-        reads_ahead: whether another thread can make use of the time in which one handles rows.
         fences_gaps: whether a reader of the feed closes gaps with rows, so that a saver may find
             its number taken.
     """
@@ -59,7 +58,6 @@ class Driver:
     commits_groups: ClassVar[bool] = False
     lanes: ClassVar[int] = 1
     shares_lock_timeouts: ClassVar[bool] = False
-    reads_ahead: ClassVar[bool] = False
     fences_gaps: ClassVar[bool] = False
     confirmation: ClassVar[str | None] = None
     batches: bool = True
@@ -86,6 +84,10 @@ class Driver:
         placeholders for which the driver has the least to do.
         """
         return sql
+
+    def reads_ahead(self, dialect: Dialect) -> bool:
+        """Tells whether a thread that fetches rows leaves the interpreter to another meanwhile."""
+        return False
 
     def type_code(self, column_type: TypeEngine[Any]) -> Any:
         """Returns by what the driver names a column's type, if SQLAlchemy has to know it."""

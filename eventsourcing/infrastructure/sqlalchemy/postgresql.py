@@ -120,7 +120,6 @@ class PostgreSQLDriver(Driver):
     takes_columns = True
     commits_groups = True
     lanes = 4
-    reads_ahead = True
     shares_lock_timeouts = True  # for a group soon gives up the lock on a row
     # The least that a transaction can write, so that its commit waits for standbys.
     confirmation = "SELECT pg_logical_emit_message(true, 'eventsourcing', '')"
@@ -153,6 +152,10 @@ class PostgreSQLDriver(Driver):
         takes 15 times as long as in binary form.
         """
         return _PLAIN.sub("%b", sql) if dialect.driver == "psycopg" else sql
+
+    def reads_ahead(self, dialect: Dialect) -> bool:
+        """See :class:`Driver`. Drivers in Python are busy all the time."""
+        return dialect.driver == "psycopg"
 
     def type_code(self, column_type: TypeEngine[Any]) -> Any:
         """See :class:`Driver`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from contextvars import copy_context
 from threading import Thread
 from typing import Any, TypeAlias
@@ -18,10 +19,12 @@ def fetch_ahead(fetch: Fetch) -> Fetch:
     A thread does it, which gives up the interpreter's lock for the first time when it waits for
     the server's answer. So the query is mostly on its way when this returns, the server works on
     it while this process works on the rows before, and the thread goes on when that is done. It
-    ends by itself, whether or not somebody waits for the rows, and no exit waits for it.
+    ends with its query, whether or not somebody waits for the rows, and no exit waits for it.
+
+    What went wrong meanwhile may be over when the rows are asked for: then they are fetched anew.
     """
-    thread = _Fetching(fetch)
     try:
+        thread = _Fetching(fetch)
         thread.start()
     except RuntimeError:  # no thread can be started
         return fetch
@@ -34,20 +37,12 @@ class _Fetching(Thread):
         self._fetch = fetch
         self._context = copy_context()
         self._rows: Sequence[Any] | None = None
-        self._error: BaseException | None = None
 
     def run(self) -> None:
-        try:
+        with suppress(BaseException):  # who asks for the rows will see whether it is still so
             self._rows = self._context.run(self._fetch)
-        except BaseException as error:
-            self._error = error
 
     def rows(self) -> Sequence[Any]:
         self.join()
-        try:
-            if self._error is not None:
-                raise self._error
-        finally:
-            self._error = None  # whose traceback leads here
-        # none in the child of a fork, where the thread does not run
+        # none after an error, or in the child of a fork, where the thread does not run
         return self._fetch() if self._rows is None else self._rows

@@ -12,8 +12,11 @@ from contextlib import closing, contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Protocol
+from unittest.mock import patch
 
 from eventsourcing.application.simple import SimpleApplication
+from eventsourcing.infrastructure.notificationlog import Notification
+from eventsourcing.infrastructure.sqlalchemy import feed
 from tests.backends import Backend
 from tests.faults.feedwriter import LONGEST, FeedOrders, start
 from tests.faults.history import Log, Rows, audit, read_logs, read_rows, wait_until_alone
@@ -33,6 +36,7 @@ MOST_SAVES = 50_000  # that a run needs about; a long one has larger saves inste
 LONGEST_STOP = 1.0  # seconds
 SECONDS_BETWEEN_BLOWS = 1.5
 SECONDS_TO_CATCH_UP = 60.0
+READ_AGAIN = 2_000  # events
 PAUSE = 0.02
 
 
@@ -50,7 +54,9 @@ class Reader(Protocol):
 
 
 class LibraryReader:
-    """Follows the notification log. Now and then it begins anew, where it was."""
+    """Follows the notification log. Now and then it begins anew, where it was, or reads again what
+    it has read, in many pages.
+    """
 
     def __init__(self, backend: Backend, chance: random.Random) -> None:
         self.found: list[tuple[int, str, int]] = []
@@ -62,21 +68,36 @@ class LibraryReader:
         if self._chance.random() < 0.02:
             self._app.close()
             self._app = SimpleApplication(uri=self._uri, setup_table=False)
+        if self._chance.random() < 0.02:
+            self._read_again(self._chance.randint(0, len(self.found)))
         before = len(self.found)
         position = self.found[-1][0] if self.found else 0
         for n in self._app.notification_log.select(position + 1):
-            self.found.append((n.position, str(n.originator_id), n.originator_version))
+            self.found.append(_place(n))
         return len(self.found) - before
+
+    def _read_again(self, index: int) -> None:
+        """Who does not know of a gap yet may not come as far as before."""
+        if earlier := self.found[index : index + READ_AGAIN]:
+            log = self._app.notification_log
+            now = [_place(n) for n in log.select(earlier[0][0], stop=earlier[-1][0])]
+            if now != earlier[: len(now)]:
+                raise AssertionError(f"what is behind {earlier[0][0]} is otherwise now: {now}")
 
     def close(self) -> None:
         """Close the application."""
         self._app.close()
 
 
+def _place(n: Notification) -> tuple[int, str, int]:
+    return n.position, str(n.originator_id), n.originator_version
+
+
 def run(case: Case) -> Outcome:
-    """Follow with the library: two readers, one of which is slow."""
+    """Follow with the library, in small pages: two readers, one of which is slow."""
     chance = random.Random(f"{case.seed} readers")
-    return _run(case, HELD, lambda backend: [LibraryReader(backend, chance) for _ in range(2)])
+    with patch.multiple(feed, FIRST_PAGE=10, LARGEST_PAGE=100, LARGEST_PAGE_AHEAD=100):
+        return _run(case, HELD, lambda backend: [LibraryReader(backend, chance) for _ in range(2)])
 
 
 def control(case: Case) -> Outcome:

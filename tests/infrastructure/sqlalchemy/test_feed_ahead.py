@@ -1,6 +1,8 @@
 """The feed's next page is fetched while the reader handles the one before."""
 
-import os
+import subprocess
+import sys
+import textwrap
 import threading
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
@@ -11,7 +13,7 @@ from weakref import WeakSet
 import pytest
 
 from eventsourcing.application.simple import SimpleApplication
-from eventsourcing.exceptions import TableNotFound
+from eventsourcing.exceptions import DatabaseUnavailable, TableNotFound
 from eventsourcing.infrastructure.sqlalchemy import feed
 from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemyDatastore
 from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
@@ -19,6 +21,7 @@ from eventsourcing.infrastructure.sqlalchemy.readahead import fetch_ahead
 from tests.backends import Backend
 from tests.contracts.eventstore import happened
 from tests.infrastructure.sqlalchemy.helpers import (
+    SECONDS_TO_WAIT,
     application,
     checked_out,
     engine_of,
@@ -140,6 +143,39 @@ def test_an_error_of_the_thread_is_raised_to_the_reader(
         list(read)
 
 
+def test_what_went_wrong_while_a_page_was_handled_is_no_error(
+    app: SimpleApplication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reader's own attempt tells: the server may have been started again meanwhile."""
+    watched = Watched(app, monkeypatch)
+    failed: list[str] = []
+
+    def fails_ahead(sql: str, parameters: Sequence[Any]) -> Sequence[Any]:
+        if threading.current_thread() is not threading.main_thread():
+            failed.append(sql)
+            raise DatabaseUnavailable("the server is starting")
+        return watched.fetch(sql, parameters)
+
+    datastore = app.event_store.record_manager.datastore  # type: ignore[attr-defined]
+    monkeypatch.setattr(datastore, "fetch", fails_ahead)
+    assert list(versions(app)) == [*range(COUNT)]
+    assert len(failed) == 3
+
+
+def test_a_server_that_was_started_again_meanwhile_is_read_on(private_postgresql: Backend) -> None:
+    assert private_postgresql.server is not None
+    with application(private_postgresql) as app:
+        app.event_store.store([happened("s", n) for n in range(COUNT)])
+        read = versions(app)
+        first = list(islice(read, FIRST))
+        private_postgresql.server.kill()
+        private_postgresql.server.start()
+        first += islice(read, 1)  # now the third page is read ahead
+        private_postgresql.server.kill()
+        private_postgresql.server.start()
+        assert first + list(read) == [*range(COUNT)]
+
+
 def test_without_threads_it_is_read_all_the_same(
     app: SimpleApplication, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,23 +235,21 @@ def test_it_is_fetched_in_the_readers_context() -> None:
     assert fetch_ahead(fetch)() == ["mine"]
 
 
-def test_an_interrupt_of_the_thread_is_the_readers() -> None:
-    def fetch() -> Sequence[Any]:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        fetch_ahead(fetch)()
-
-
 def test_no_exit_waits_for_it() -> None:
-    ended = threading.Event()
+    """And it says nothing on the way out."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(EXITS)],
+        capture_output=True,
+        text=True,
+        timeout=SECONDS_TO_WAIT,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "2\n", "")
 
-    def fetch() -> Sequence[Any]:
-        ended.wait()
-        return [os.getpid()]
 
-    wait = fetch_ahead(fetch)
-    (thread,) = [each for each in threading.enumerate() if "fetch-ahead" in each.name]
-    assert thread.daemon
-    ended.set()
-    assert wait() == [os.getpid()]
+EXITS = """
+    import threading, time
+    from eventsourcing.infrastructure.sqlalchemy.readahead import fetch_ahead
+
+    wait = fetch_ahead(lambda: time.sleep(3600))
+    print(threading.active_count())
+"""
