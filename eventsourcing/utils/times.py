@@ -24,8 +24,9 @@ def moment_from(given: datetime | str) -> datetime:
 
     Args:
         given: an aware datetime, or a text that ``dateutil.parser.parse`` reads, which has a whole
-            date and an offset from UTC (``Z``, ``UTC``, ``+02:00``). Names of zones are refused:
-            most stand for several zones. A time of day that is left out is midnight.
+            date, a time of day and an offset from UTC (``Z``, ``UTC``, ``+02:00``) of less than a
+            day. Names of zones are refused: most stand for several zones. Minutes and seconds that
+            are left out are 0.
 
     Raises:
         InvalidMoment: it is something else.
@@ -36,8 +37,8 @@ def moment_from(given: datetime | str) -> datetime:
     try:
         if moment.utcoffset() is not None:
             return moment.astimezone(UTC)
-    except OverflowError:
-        raise InvalidMoment(f"{given!r} is no time in UTC") from None
+    except (OverflowError, ValueError):  # of a year before 1, or an offset of a day and more
+        raise InvalidMoment(f"{repr(given)[:100]} is no time in UTC") from None
     raise InvalidMoment(f"{given!r} has no offset from UTC, such as Z or +02:00")
 
 
@@ -51,7 +52,10 @@ def _parsed(text: str) -> datetime:
     try:
         one, other = (parser.parse(text, default=day, tzinfos=zone) for day in days)
     except (ValueError, OverflowError) as error:
-        raise InvalidMoment(f"{text[:100]!r} cannot be read as a time") from error
-    if one != other:
+        raise InvalidMoment(
+            f"{text[:100]!r} cannot be read as a time. Give a date, a time of day and an offset, as"
+            " in 2024-02-29T12:00Z"
+        ) from error
+    if one.replace(tzinfo=None) != other.replace(tzinfo=None):
         raise InvalidMoment(f"{text[:100]!r} has no whole date")
     return one

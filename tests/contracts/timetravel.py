@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from dateutil import tz
 
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.domain.model.aggregate import AggregateRoot
@@ -171,6 +172,11 @@ class TimeTravelContract:
             "2024-02 Z",
             "2024-02-30T12:00:00Z",
             "0001-01-01T00:00:00+14:00",
+            "2024-02-29T12:00:00+24:00",
+            "2024-02-29T12:00:00-99:00",
+            datetime(2024, 2, 29, 12, tzinfo=tz.tzoffset(None, 86400)),
+            "2024-02-29 Z",
+            "2024-02-29 +01:00",
             "9" * 400,
             date(2024, 2, 29),
             1709208000,
