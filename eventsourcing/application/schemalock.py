@@ -7,7 +7,7 @@ wrongly, or not at all. The lock finds that before the code is deployed.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from eventsourcing.exceptions import ProgrammingError, SchemaLockError
 __all__ = ["check_schema_lock", "write_schema_lock"]
 
 FORMAT = 1
+
+_RESTORE = "Restore it from version control"
 
 Shapes = dict[str, Any]
 
@@ -33,7 +35,7 @@ def check_schema_lock(path: str | Path, modules: Iterable[str]) -> None:
     Raises:
         SchemaLockError: rows could not be read any more; or nothing is wrong, but the lock
             does not know of all changes yet.
-        ProgrammingError: there is no lock, or a module cannot be imported.
+        ProgrammingError: there is no lock, or it cannot be read, or a module cannot be imported.
     """
     locked, present = _read(Path(path)), schema_shapes(modules)
     _refuse(locked, present)
@@ -58,13 +60,17 @@ def write_schema_lock(path: str | Path, modules: Iterable[str]) -> int:
 
     Raises:
         SchemaLockError: rows could not be read. Nothing is written.
-        ProgrammingError: what is there is no lock, or a module cannot be imported.
+        ProgrammingError: what is there is no lock, the file cannot be written, or a module cannot
+            be imported.
     """
     path, present = Path(path), schema_shapes(modules)
     if path.exists():
         _refuse(_read(path), present)
     text = json.dumps({"format": FORMAT, **present}, indent=2)
-    path.write_text(f"{text}\n", encoding="utf-8")
+    try:
+        path.write_text(f"{text}\n", encoding="utf-8")
+    except OSError as error:
+        raise ProgrammingError(f"{path} cannot be written: {error.strerror}") from error
     return len(present["events"])
 
 
@@ -73,11 +79,54 @@ def _read(path: Path) -> Shapes:
         found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise ProgrammingError(f"there is no schema lock {path}: write it first") from error
-    except ValueError as error:
+    except OSError as error:
+        raise ProgrammingError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
         raise ProgrammingError(f"{path} is no schema lock: {error}") from error
     if type(found) is not dict or found.pop("format", None) != FORMAT:
         raise ProgrammingError(f"{path} is no schema lock of format {FORMAT}")
+    for kind, is_entry in (("aggregates", _is_named), ("events", _is_event)):
+        entries = found.get(kind)
+        if type(entries) is not dict:
+            raise ProgrammingError(f"{path} is damaged: it has no {kind!r}. {_RESTORE}")
+        for topic, entry in entries.items():
+            if not is_entry(entry):
+                raise ProgrammingError(f"{path} is damaged below {topic!r}. {_RESTORE}")
     return found
+
+
+def _is_named(entry: Any) -> bool:
+    return type(entry) is dict and _is_list(entry.get("aliases"), lambda name: type(name) is str)
+
+
+def _is_event(entry: Any) -> bool:
+    return (
+        _is_named(entry)
+        and type(entry.get("version")) is int
+        and type(entry.get("state")) is dict
+        and "properties" in entry["state"]
+        and _is_form(entry["state"])
+    )
+
+
+def _is_form(form: Any) -> bool:
+    """Whether what is looked into, when forms are compared, is there as it is expected."""
+    if type(form) is not dict:
+        return False
+    properties, others = form.get("properties", {}), form.get("additionalProperties", True)
+    return (
+        (type(properties) is dict and all(map(_is_form, properties.values())))
+        and (type(others) is bool or _is_form(others))
+        and ("items" not in form or _is_form(form["items"]))
+        and all(_is_list(form.get(key, []), _is_form) for key in ("prefixItems", "x-parts"))
+        and all(_is_list(form.get(key, []), lambda word: True) for key in ("enum", "x-members"))
+        and ("anyOf" not in form or bool(form["anyOf"]))
+        and _is_list(form.get("anyOf", []), _is_form)
+    )
+
+
+def _is_list(found: Any, is_member: Callable[[Any], bool]) -> bool:
+    return type(found) is list and all(map(is_member, found))
 
 
 def _refuse(locked: Shapes, present: Shapes) -> None:

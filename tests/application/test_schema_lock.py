@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -234,6 +235,62 @@ def test_a_file_that_is_no_lock_is_refused(define: Define, text: str) -> None:
     with pytest.raises(ProgrammingError, match="write it first"):
         check()
     Path("schema.lock.json").write_text(text)
+    with pytest.raises(ProgrammingError, match="is no schema lock"):
+        check()
+
+
+FORMS: list[Any] = [
+    1,
+    {"properties": []},
+    {"additionalProperties": 1},
+    {"items": []},
+    {"prefixItems": {}},
+    {"x-parts": [1]},
+    {"anyOf": []},
+    {"enum": 1},
+    {"x-members": "RED"},
+]
+EVENT = {"version": 1, "aliases": [], "state": {"properties": {}}}
+DAMAGED: list[dict[str, Any]] = [
+    {},
+    {"aggregates": {}},
+    {"aggregates": [], "events": {}},
+    {"aggregates": {"x": {}}, "events": {}},
+    {"aggregates": {}, "events": {"x": {}}},
+    {"aggregates": {}, "events": {"x": None}},
+    {"aggregates": {}, "events": {"x": {**EVENT, "version": "1"}}},
+    {"aggregates": {}, "events": {"x": {**EVENT, "aliases": "old"}}},
+    {"aggregates": {}, "events": {"x": {**EVENT, "aliases": [1]}}},
+    {"aggregates": {}, "events": {"x": {**EVENT, "state": {}}}},
+    *(
+        {"aggregates": {}, "events": {"x": {**EVENT, "state": {"properties": {"a": form}}}}}
+        for form in FORMS
+    ),
+]
+
+
+@pytest.mark.parametrize("found", DAMAGED, ids=json.dumps)
+def test_a_damaged_lock_is_refused(define: Define, found: dict[str, Any]) -> None:
+    define(HEAD + PLAIN)
+    Path("schema.lock.json").write_text(json.dumps({"format": 1, **found}))
+    for do in (check, write):
+        with pytest.raises(ProgrammingError, match=r"is damaged.*Restore it") as caught:
+            do()
+        assert not isinstance(caught.value, SchemaLockError)
+    status, said = run("--check")
+    assert (status, said.split(":")[0]) == (1, "ProgrammingError")
+
+
+def test_a_file_that_cannot_be_read_or_written_is_refused(define: Define) -> None:
+    define(HEAD + PLAIN)
+    Path("folder").mkdir()
+    for path in ("folder", "schema.lock.json/x", "missing/x"):
+        with pytest.raises(ProgrammingError, match=rf"{path}.*(cannot be read|write it first)"):
+            check_schema_lock(path, ["locked_shop"])
+        with pytest.raises(ProgrammingError, match=rf"{path} cannot be (read|written): "):
+            write_schema_lock(path, ["locked_shop"])
+        assert run("--lock", path)[0] == 1
+    Path("schema.lock.json").write_text("[" * 100_000)
     with pytest.raises(ProgrammingError, match="is no schema lock"):
         check()
 
