@@ -23,15 +23,37 @@ def changes_of(locked: dict[str, Any], present: dict[str, Any]) -> Iterator[str]
             for name in (topic, *shape["aliases"])
         }
         for topic, shape in locked[kind].items():
-            for name in (topic, *shape["aliases"]):
-                if name not in by_name:
-                    yield (
-                        f"{name} is gone. Keep its class; or give it to the class that its rows are"
-                        f" to be read as: aliases=({name!r},)"
-                    )
+            yield from _of_names(topic, shape["aliases"], by_name)
             if kind == "events" and topic in by_name:
                 now = present[kind][by_name[topic]]
                 yield from (f"{topic} {change}" for change in _of_event(shape, now))
+
+
+def _of_names(topic: str, aliases: list[str], by_name: dict[str, str]) -> Iterator[str]:
+    """Yields which names have come to no class, or to several: all of them are in rows of one."""
+    now = by_name.get(topic)
+    if now is None:
+        yield (
+            f"{topic} is gone. Keep its class; or give it to the class that its rows are to be read"
+            f" as: aliases=({topic!r},)"
+        )
+    for name in aliases:
+        if name not in by_name:
+            yield (
+                f"{name} is gone, an alias of {topic} under which rows are stored. Give it back to"
+                f" the class of {now or topic}: aliases=({name!r},)"
+            )
+        elif now is not None and by_name[name] != now:
+            other = by_name[name]
+            yield (
+                f"{name} was an alias of {topic}, and is now {_role(name, other)}: rows that are"
+                f" stored under it as {topic} would be read as {other}. Take the name {name!r} from"
+                f" the class of {other}, and give it back to that of {now}: aliases=({name!r},)"
+            )
+
+
+def _role(name: str, topic: str) -> str:
+    return "the topic of another class" if name == topic else f"one of {topic}"
 
 
 def _of_event(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:

@@ -174,12 +174,68 @@ def test_a_renamed_class_with_an_alias_passes_if_it_has_the_same_shape(define: D
         check()
 
 
+TAKEN = {
+    "as the topic of a class of another shape": (
+        "class Old(DomainEvent, topic='lock.old'):\n    other: str\n",
+        "the topic of another class",
+        "lock.old",
+    ),
+    "as the topic of a class of the same shape": (
+        PLAIN.replace("Paid", "Old").replace("lock.paid", "lock.old"),
+        "the topic of another class",
+        "lock.old",
+    ),
+    "as an alias of another class": (
+        PLAIN.replace("Paid", "Else").replace("'lock.paid'", "'lock.else', aliases=['lock.old']"),
+        "one of lock.else",
+        "lock.else",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TAKEN)
+def test_an_alias_that_another_class_has_taken_is_named(define: Define, name: str) -> None:
+    source, role, other = TAKEN[name]
+    define(HEAD + PLAIN.replace("'lock.paid'", "'lock.paid', aliases=['lock.old']"))
+    write()
+    before = Path("schema.lock.json").read_bytes()
+    define(HEAD + PLAIN + source)
+    for do in (check, write):
+        with pytest.raises(SchemaLockError) as caught:
+            do()
+        assert caught.value.changes == (
+            f"lock.old was an alias of lock.paid, and is now {role}: rows that are stored under it"
+            f" as lock.paid would be read as {other}. Take the name 'lock.old' from the class of"
+            f" {other}, and give it back to that of lock.paid: aliases=('lock.old',)",
+        )
+        assert not caught.value.is_safe
+    assert Path("schema.lock.json").read_bytes() == before
+
+
+def test_an_alias_of_an_aggregate_that_another_class_has_taken_is_named(define: Define) -> None:
+    shop = "class Shop(AggregateRoot, topic='lock.shop', aliases=['lock.store']):\n    pass\n"
+    define(HEAD + shop)
+    write()
+    store = "class Store(AggregateRoot, topic='lock.store'):\n    pass\n"
+    define(HEAD + shop.replace(", aliases=['lock.store']", "") + store)
+    with pytest.raises(SchemaLockError, match="shop, and is now the topic of another"):
+        check()
+
+
+def test_a_topic_that_becomes_an_alias_beside_the_others_passes(define: Define) -> None:
+    define(HEAD + PLAIN.replace("'lock.paid'", "'lock.paid', aliases=['lock.old']"))
+    write()
+    aliases = "aliases=['lock.paid', 'lock.old']"
+    define(HEAD + PLAIN.replace("'lock.paid'", f"'lock.given', {aliases}"))
+    assert write() == 1
+
+
 BELOW = {
     "Colour": ('    BLUE = "blue"\n', "", r"colour: has lost 'blue'"),
     "Odd": ('    TWO = "two"\n', "", r"odd.*: has lost 'TWO'"),
     "Point": ("    x: int\n", "    y: int\n", r"points\[\]\[\].x: is gone"),
     "Money": ("    amount: Decimal\n", "    amount: float\n", r"prices\[\].amount: is number"),
-    "alias": (", aliases=('lock.old',)", "", "lock.old is gone"),
+    "alias": (", aliases=('lock.old',)", "", "lock.old is gone, an alias of lock.paid"),
     "aggregate": ("lock.shop", "lock.store", "lock.shop is gone"),
 }
 
