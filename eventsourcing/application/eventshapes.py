@@ -10,7 +10,14 @@ from eventsourcing.domain.model.domainentity import entity_classes
 from eventsourcing.domain.model.events import DomainEvent, event_classes, schema_of
 from eventsourcing.domain.model.eventschema import POSITION_FIELDS, Field
 from eventsourcing.exceptions import ProgrammingError
-from eventsourcing.utils.stateschema import Form, form_of, object_form, state_schema, with_default
+from eventsourcing.utils.stateschema import (
+    PERSONAL,
+    Form,
+    form_of,
+    object_form,
+    state_schema,
+    with_default,
+)
 from eventsourcing.utils.topic import aliases_of, get_stored_topic, get_topic, version_of
 
 __all__ = ["json_schema", "schema_shapes"]
@@ -27,7 +34,8 @@ def schema_shapes(modules: Iterable[str]) -> dict[str, Any]:
 
     Returns:
         What JSON has: of each event, by topic, its version, its aliases and the schema of its
-        fields; and the aliases of each aggregate, by topic.
+        fields, with the marks of those that are personal data; and the aliases of each aggregate,
+        by topic.
 
     Raises:
         ProgrammingError: a module cannot be imported, or defines no events.
@@ -100,6 +108,8 @@ def _fields_of(cls: type[DomainEvent]) -> dict[str, Field]:
 
 def _form_of_event(cls: type[DomainEvent]) -> Form:
     properties = {name: _form_of_field(field) for name, field in _fields_of(cls).items()}
+    for name, mark in schema_of(cls).personal.items():
+        properties[name] = {**properties[name], PERSONAL: mark.subject}
     return object_form(properties, additionalProperties=schema_of(cls).is_open)
 
 

@@ -1,7 +1,8 @@
 """The schema lock: a file in the repository that knows the shapes of all events that may be stored.
 
 Code that has come to another shape without a new version would read the rows of the old shape
-wrongly, or not at all. The lock finds that before the code is deployed.
+wrongly, or not at all; and a mark that was lost would leave personal data in the clear. The lock
+finds that before the code is deployed.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ def check_schema_lock(path: str | Path, modules: Iterable[str]) -> None:
             :func:`eventsourcing.application.eventshapes.schema_shapes`.
 
     Raises:
-        SchemaLockError: rows could not be read any more; or nothing is wrong, but the lock
-            does not know of all changes yet.
+        SchemaLockError: rows could not be read any more, or what was personal data would be stored
+            in the clear; or nothing is wrong, but the lock does not know of all changes yet.
         ProgrammingError: there is no lock, or it cannot be read, or a module cannot be imported.
     """
     locked, present = _read(Path(path)), schema_shapes(modules)
@@ -50,7 +51,7 @@ def check_schema_lock(path: str | Path, modules: Iterable[str]) -> None:
 
 
 def write_schema_lock(path: str | Path, modules: Iterable[str]) -> int:
-    """Writes the lock, unless rows of what it says so far could not be read any more.
+    """Writes the lock, unless the code does not go together with what it says so far.
 
     Args:
         path, modules: as for :func:`check_schema_lock`.
@@ -59,7 +60,8 @@ def write_schema_lock(path: str | Path, modules: Iterable[str]) -> int:
         How many events it knows.
 
     Raises:
-        SchemaLockError: rows could not be read. Nothing is written.
+        SchemaLockError: rows could not be read any more, or what was personal data would be stored
+            in the clear. Nothing is written.
         ProgrammingError: what is there is no lock, the file cannot be written, or a module cannot
             be imported.
     """
@@ -133,7 +135,8 @@ def _refuse(locked: Shapes, present: Shapes) -> None:
     changes = tuple(changes_of(locked, present))
     if changes:
         raise SchemaLockError(
-            "stored rows could not be read any more:\n" + "\n".join(f"- {c}" for c in changes),
+            "the code does not go together with what the lock says of stored rows:\n"
+            + "\n".join(f"- {c}" for c in changes),
             changes=changes,
         )
 

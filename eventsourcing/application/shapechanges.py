@@ -1,11 +1,13 @@
-"""What has changed in the shapes of events so that older rows would be read wrongly."""
+"""What has changed in the shapes of events so that older rows would be read wrongly, or personal
+data would be stored in the clear.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from eventsourcing.utils.stateschema import Form
+from eventsourcing.utils.stateschema import PERSONAL, Form
 
 __all__ = ["changes_of"]
 
@@ -13,8 +15,9 @@ _FALLBACKS = ("default", "x-factory")
 
 
 def changes_of(locked: dict[str, Any], present: dict[str, Any]) -> Iterator[str]:
-    """Yields what has changed so that rows of ``locked`` could not be read by ``present``, and what
-    to write instead. Both are of :func:`eventsourcing.application.eventshapes.schema_shapes`.
+    """Yields what has changed so that rows of ``locked`` could not be read by ``present``, or
+    what was personal data is none any more; and what to write instead. Both are of
+    :func:`eventsourcing.application.eventshapes.schema_shapes`.
     """
     for kind in ("aggregates", "events"):
         by_name = {
@@ -27,6 +30,7 @@ def changes_of(locked: dict[str, Any], present: dict[str, Any]) -> Iterator[str]
             if kind == "events" and topic in by_name:
                 now = present[kind][by_name[topic]]
                 yield from (f"{topic} {change}" for change in _of_event(shape, now))
+                yield from (f"{topic} {change}" for change in _of_marks(shape, now))
 
 
 def _of_names(topic: str, aliases: list[str], by_name: dict[str, str]) -> Iterator[str]:
@@ -71,6 +75,17 @@ def _of_event(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
                 f" function that takes the state of version {version} and returns that of"
                 f" {version + 1}: upcasters={{{_known(version)}{version}: from_{version}}}; or undo"
                 " the change"
+            )
+
+
+def _of_marks(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
+    before, after = old["state"]["properties"], new["state"]["properties"]
+    for name, form in before.items():
+        if PERSONAL in form and name in after and PERSONAL not in after[name]:
+            yield (
+                f"{name}: is not marked as personal data any more. New values would be stored in"
+                " the clear, and could not be erased. Put personal(...) back into its annotation;"
+                f' or, if that is meant, take "{PERSONAL}" of the field out of the lock by hand'
             )
 
 
@@ -155,7 +170,7 @@ def _fallback(form: Form) -> Form:
 
 
 def _plain(form: Form) -> Form:
-    return {key: value for key, value in form.items() if key not in _FALLBACKS}
+    return {key: value for key, value in form.items() if key not in (*_FALLBACKS, PERSONAL)}
 
 
 def _without(form: Form, key: str) -> Form:

@@ -22,11 +22,29 @@ from eventsourcing.utils.topic import get_topic
 from eventsourcing.utils.transcoding import encode_value
 from eventsourcing.utils.typespec import compile_type, hints_of, unwrap
 
-__all__ = ["Form", "form_of", "object_form", "state_schema", "with_default"]
+__all__ = ["PERSONAL", "Form", "form_of", "object_form", "state_schema", "with_default"]
 
 Form = dict[str, Any]
 
+PERSONAL = "x-personal"
+"""In the schema of a field that is personal data: the name of the field with the person's id."""
+
 _MISSING: Any = dataclasses.MISSING
+_BESIDE = ("default", "x-factory", PERSONAL)  # what is said of a field, and not of its form
+_SEALED: Form = {
+    "type": "object",
+    "properties": {
+        "$personal": {
+            "type": "array",
+            "prefixItems": [{"type": "string"}, {"type": "string", "contentEncoding": "base64"}],
+            "minItems": 3,
+            "maxItems": 3,
+            "description": "subject, encrypted value, fallback in general form",
+        }
+    },
+    "required": ["$personal"],
+    "additionalProperties": False,
+}
 _LEAVES: dict[Any, Form] = {
     type(None): {"type": "null"},
     bool: {"type": "boolean"},
@@ -97,8 +115,11 @@ def state_schema(annotations: Mapping[str, Any], form: Form) -> Form:
 
     Args:
         annotations: those of the fields.
-        form: the schema of the object that the fields are.
+        form: the schema of the object that the fields are. A field with :data:`PERSONAL` may stand
+            there encrypted, or as it is, from before it was marked.
     """
+    properties = {n: _or_sealed(f) if PERSONAL in f else f for n, f in form["properties"].items()}
+    form = {**form, "properties": properties}
     natural = [n for n in annotations if compile_type(annotations[n]).exact is not None]
     apart = [n for n in natural if unwrap(annotations[n]) not in _ALWAYS_NATURAL]
     if not apart:
@@ -112,10 +133,16 @@ def state_schema(annotations: Mapping[str, Any], form: Form) -> Form:
     ]
     return {
         **form,
-        "properties": {**form["properties"], "$": {**tagged, "additionalProperties": False}},
+        "properties": {**properties, "$": {**tagged, "additionalProperties": False}},
         "required": [n for n in form["required"] if n not in apart],
         "allOf": either,
     }
+
+
+def _or_sealed(form: Form) -> Form:
+    beside = {key: form[key] for key in _BESIDE if key in form}
+    plain = {key: value for key, value in form.items() if key not in beside}
+    return {"anyOf": [plain, _SEALED], **beside}
 
 
 def _parts_of(annotation: Any, outer: frozenset[Any]) -> Form:

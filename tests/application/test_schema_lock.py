@@ -1,19 +1,26 @@
-"""The schema lock finds changes after which stored rows could not be read any more."""
+"""The schema lock finds changes that stored rows, or the persons in them, do not bear."""
 
+import importlib
 import io
 import json
 import sys
 from collections.abc import Callable, Iterator
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 
+from eventsourcing.application.eventshapes import json_schema
 from eventsourcing.application.schemalock import check_schema_lock, write_schema_lock
+from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.domain.model.domainentity import entity_classes
 from eventsourcing.domain.model.events import event_classes
 from eventsourcing.exceptions import ProgrammingError, SchemaLockError
+from eventsourcing.infrastructure.memory import MemoryRecordManager
 from eventsourcing.interface.commands import main
+from eventsourcing.utils.cipher import CipherKey
 
 HEAD = """
 import dataclasses, enum, typing
@@ -230,6 +237,81 @@ def test_a_topic_that_becomes_an_alias_beside_the_others_passes(define: Define) 
     assert write() == 1
 
 
+NAMED = """
+from datetime import date
+from typing import Annotated
+from eventsourcing.domain.model.personal import personal
+
+class Customer(AggregateRoot, topic='lock.customer'):
+    def __init__(
+        self,
+        name: Annotated[str, personal("")],
+        born: Annotated[date | None, personal(None)],
+        colour: Annotated[Colour, personal(Colour.RED)],
+        tags: Annotated[dict[int, str], personal({})],
+        size: Annotated[int, personal(0)] = 0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+"""
+MARKED = """
+class Named(DomainEvent, topic='lock.named'VERSION):
+    name: MARK
+    person: int
+    other: int
+"""
+PLAINLY = MARKED.replace("MARK", "str")
+MARKED = MARKED.replace("MARK", "typing.Annotated[str, personal('', 'person')]")
+
+
+def marked(source: str, version: str = "") -> str:
+    known = "from eventsourcing.domain.model.personal import personal\n"
+    return HEAD + known + source.replace("VERSION", version)
+
+
+@pytest.mark.parametrize("version", ["", ", upcasters={1: step}"])
+def test_a_mark_of_personal_data_that_is_gone_is_named(define: Define, version: str) -> None:
+    define(marked(MARKED))
+    write()
+    define(marked(PLAINLY, version))
+    for do in (check, write):
+        with pytest.raises(SchemaLockError) as caught:
+            do()
+        (change,) = caught.value.changes
+        assert change.startswith("lock.named name: is not marked as personal data any more")
+        assert "Put personal(...) back" in change
+        assert not caught.value.is_safe
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(PLAINLY, MARKED), (MARKED, MARKED.replace("'person')", "'other')"))],
+    ids=["new", "other subject"],
+)
+def test_a_mark_of_personal_data_that_is_new_is_noticed(
+    define: Define, before: str, after: str
+) -> None:
+    define(marked(before))
+    write()
+    define(marked(after))
+    with pytest.raises(SchemaLockError, match="does not know yet") as caught:
+        check()
+    assert caught.value.is_safe
+    write()
+    check()
+
+
+def test_a_mark_of_personal_data_can_be_taken_out_of_the_lock_by_hand(define: Define) -> None:
+    define(marked(MARKED))
+    write()
+    lock = Path("schema.lock.json")
+    found = json.loads(lock.read_text())
+    del found["events"]["lock.named"]["state"]["properties"]["name"]["x-personal"]
+    lock.write_text(json.dumps(found))
+    define(marked(PLAINLY))
+    check()
+
+
 BELOW = {
     "Colour": ('    BLUE = "blue"\n', "", r"colour: has lost 'blue'"),
     "Odd": ('    TWO = "two"\n', "", r"odd.*: has lost 'TWO'"),
@@ -384,3 +466,28 @@ def test_the_command_prints_json_schema(define: Define) -> None:
     define(HEAD + PLAIN)
     status, said = run("--json-schema")
     assert (status, list(json.loads(said)["$defs"])) == (0, ["lock.paid"])
+
+
+def test_json_schema_takes_personal_data_as_it_is_stored(define: Define) -> None:
+    define(HEAD + NAMED)
+    definition = json_schema(["locked_shop"])["$defs"]["lock.customer.Created"]
+    Draft202012Validator.check_schema(definition)
+    schema = Draft202012Validator(definition)
+    module = importlib.import_module("locked_shop")
+    manager = MemoryRecordManager()
+    with SimpleApplication(record_manager=manager, cipher_key=CipherKey.new().text) as app:
+        made = [
+            module.Customer.create(name="Ann", born=born, colour=module.Colour.BLUE, tags={1: "a"})
+            for born in (None, date(2000, 2, 29), datetime(2000, 2, 29))
+        ]
+        app.save(*made)
+        protection = app.event_store.mapper.protection
+        assert protection is not None
+        items = [protection.opened(*manager.get_items(each.id)) for each in made]
+    for state in (json.loads(item[3]) for item in items):
+        assert str(state).count("$personal") == 5
+        assert [error.message for error in schema.iter_errors(state)] == []
+        name = state["name"]["$personal"]
+        for wrong in ({"$personal": name[:2]}, {"$personal": name, "x": 1}, {}, 1):
+            assert not schema.is_valid({**state, "name": wrong})
+        assert schema.is_valid({**state, "name": "Ann", "size": 1})  # from before it was marked
