@@ -76,7 +76,7 @@ class DomainEvent:
     __upcasters__: ClassVar[tuple[Upcaster, ...]]
     _free_form: ClassVar[bool] = True
     _has_timestamp: ClassVar[bool] = False
-    _schema: ClassVar[EventSchema | None] = None
+    _es_schema: ClassVar[EventSchema | None] = None
 
     if TYPE_CHECKING:
         _context: tuple[str | None, ...] | None
@@ -92,7 +92,7 @@ class DomainEvent:
         name_class(cls, topic, aliases)
         if upcasters is not None:
             cls.__upcasters__ = checked_upcasters(cls.__qualname__, upcasters)
-        cls._schema = None
+        cls._es_schema = None
         event_classes.register(cls)
 
     def __init__(self, /, **attributes: Any) -> None:
@@ -159,9 +159,9 @@ def schema_of(cls: type[DomainEvent]) -> EventSchema:
 
     Not at definition: annotations may name classes that the module defines further down.
     """
-    schema = cls._schema
+    schema = cls._es_schema
     if schema is None:
-        schema = cls._schema = EventSchema(cls)
+        schema = cls._es_schema = EventSchema(cls)
     return schema
 
 
