@@ -86,7 +86,7 @@ class attribute(Generic[V]):
     """
 
     def __init__(self, getter: Callable[[Any], V]) -> None:
-        self._getter = getter
+        self.__wrapped__ = getter
         self._name = getter.__name__
         self.__doc__ = getter.__doc__
 
@@ -97,7 +97,7 @@ class attribute(Generic[V]):
     def __get__(self, obj: Any, owner: type) -> attribute[V] | V:
         if obj is None:
             return self
-        value: V = obj.__dict__[self._name] if self._name in obj.__dict__ else self._getter(obj)
+        value: V = obj.__dict__[self._name] if self._name in obj.__dict__ else self.__wrapped__(obj)
         return value
 
     def __set__(self, obj: Any, value: V) -> None:

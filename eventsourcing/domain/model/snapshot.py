@@ -6,29 +6,24 @@ Whether it would is told by a fingerprint of the aggregate's class.
 
 from __future__ import annotations
 
-import inspect
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from types import CodeType, FunctionType
 from typing import Any
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from eventsourcing.domain.model.domainentity import DomainEntity
 from eventsourcing.domain.model.events import DomainEvent, event_classes, schema_of
+from eventsourcing.domain.model.shapes import is_nested, is_ours, shapes_of
 from eventsourcing.exceptions import DecodeError
-from eventsourcing.utils.copying import SCALARS
-from eventsourcing.utils.topic import upcasters_of
+from eventsourcing.utils.topic import get_topic
 
 __all__ = ["Snapshot", "fingerprint_of", "has_whole_state", "holds_personal_data"]
 
 _FORM = 1  # of what is kept of an aggregate
 _KEPT = ("_es_created_on", "_es_last_modified")
-_fingerprints: WeakKeyDictionary[type, str] = WeakKeyDictionary()
+_fingerprints: WeakKeyDictionary[type, tuple[int, str]] = WeakKeyDictionary()
 _personal: WeakKeyDictionary[type, tuple[int, bool]] = WeakKeyDictionary()
-_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,79 +101,40 @@ def _event_classes_of(entity_class: type[DomainEntity]) -> set[type[DomainEvent]
 
 def fingerprint_of(entity_class: type[DomainEntity]) -> str:
     """Returns 32 hexadecimal digits that change when the class may make another state of the same
-    events: with its ``schema_version``, annotations, constants, methods, event classes and their
-    upcasters, and those of its bases. (Not with its name; nor with functions elsewhere that it
-    calls.)
+    events: with its ``schema_version``, annotations, constants, methods and what these enclose, and
+    those of its bases; and with its event classes and their upcasters, also those that are defined
+    elsewhere, as far as they are known by now. (Not with its name; nor with functions elsewhere
+    that it calls.)
 
     It also changes with what Python compiles methods to, and so with Python's minor version.
     """
-    known = _fingerprints.get(entity_class)
-    if known is None:
-        shape = [_shape_of(base) for base in entity_class.__mro__ if not _is_ours(base)]
-        version = entity_class.schema_version
-        known = sha256(repr((_FORM, version, shape)).encode()).hexdigest()[:32]
-        _fingerprints[entity_class] = known
+    now = event_classes.changes
+    then, known = _fingerprints.get(entity_class, (-1, ""))
+    if then != now:
+        outside = sorted(_outside_of(entity_class), key=get_topic)
+        shape = [
+            [_FORM, entity_class.schema_version],
+            shapes_of(entity_class),
+            [[get_topic(each), shapes_of(each)] for each in outside],
+        ]
+        known = sha256(repr(shape).encode()).hexdigest()[:32]
+        _fingerprints[entity_class] = (now, known)
     return known
 
 
-def _is_ours(cls: type) -> bool:
-    return cls is object or cls.__module__.partition(".")[0] == "eventsourcing"
+def _outside_of(entity_class: type[DomainEntity]) -> set[Any]:
+    """Returns the event classes of an application that are not nested in the aggregate's class, and
+    that its objects take.
+
+    One that is not known yet changed no state: its module is imported before an event of it is
+    applied. And a state that it did change has a fingerprint in which it is.
+    """
+    bases = entity_class.__mro__
+    inside = {each for base in bases for each in vars(base).values() if is_nested(each, base)}
+    known = map(event_classes.resolve, event_classes.topics_of((DomainEntity.Event,)))
+    found: set[Any] = {each for each in known if not is_ours(each)} - inside
+    return {each for each in found if _takes(entity_class, each._of_class)}
 
 
-def _shape_of(cls: type) -> list[Any]:
-    steps = upcasters_of(cls)
-    shape: list[Any] = [_annotations(cls), len(steps)]
-    shape.extend((_signature(f), _code(f.__code__)) for step in steps for f in _functions(step))
-    for name, value in sorted(vars(cls).items()):
-        if name.startswith("_es_"):
-            continue
-        if isinstance(value, type):
-            if value.__qualname__.startswith(f"{cls.__qualname__}."):
-                shape.append((name, _shape_of(value)))
-        elif type(value) in SCALARS:
-            if not name.startswith("__"):  # such as __doc__, or __firstlineno__
-                shape.append((name, repr(value)))
-        else:
-            shape.extend((name, _signature(f), _code(f.__code__)) for f in _functions(value))
-    return shape
-
-
-def _functions(value: Any) -> Iterator[FunctionType]:
-    """Yields the functions that a member of a class is made of, down to what was wrapped."""
-    if isinstance(value, property):
-        parts = [value.fget, value.fset]
-    elif isinstance(value, FunctionType):
-        yield value
-        parts = [getattr(value, "__wrapped__", None)]
-    else:  # a classmethod, staticmethod, cached_property
-        parts = [getattr(value, name, None) for name in ("__func__", "func")]
-    for part in parts:
-        if part is not None:
-            yield from _functions(part)
-
-
-def _signature(function: FunctionType) -> list[Any]:
-    defaults = [*(function.__defaults__ or ()), *(function.__kwdefaults__ or {}).values()]
-    constants = [repr(value) for value in defaults if type(value) in SCALARS]
-    return [_annotations(function), constants]
-
-
-def _annotations(of: Any) -> list[tuple[str, str]]:
-    try:
-        found = inspect.get_annotations(of)
-    except Exception:  # a name that is not there at run time
-        return []
-    return [(name, _ADDRESS.sub("", str(kind))) for name, kind in found.items()]
-
-
-def _code(code: CodeType) -> list[Any]:
-    constants = [_constant(each) for each in code.co_consts]
-    return [code.co_code.hex(), code.co_names, code.co_varnames, code.co_freevars, constants]
-
-
-def _constant(value: object) -> Any:
-    if isinstance(value, CodeType):
-        return _code(value)
-    if isinstance(value, frozenset):  # whose order differs between processes
-        return sorted(map(repr, value))
-    return repr(value)
+def _takes(entity_class: type[DomainEntity], owner: type[DomainEntity] | None) -> bool:
+    return owner is None or issubclass(entity_class, owner)
