@@ -53,7 +53,9 @@ def unpack(data: bytes, largest: int = LARGEST) -> str:
     """Returns the text that was packed.
 
     Args:
-        largest: bytes; no more memory is used for what was compressed, however much it says it is.
+        largest: bytes that it may have. More is refused, however much there is. To find that out
+            takes twice as much memory as this, and for a window of Zstandard's up to twice as much
+            again.
 
     Raises:
         DecodeError: it is not what :func:`pack` returns, or would be larger.
