@@ -188,7 +188,8 @@ def protection_of(
         cipher_key: by default that of the environment variable CIPHER_KEY, if there is one.
 
     Raises:
-        ProgrammingError: both are given, or one cannot be used.
+        ProgrammingError: both are given, or one cannot be used; or the variable is set and empty,
+            which is a mistake where keys are to come from: nothing would be encrypted.
     """
     if given is not None:
         if cipher_key is not None:
@@ -197,7 +198,12 @@ def protection_of(
             raise ProgrammingError(f"protection= takes a Protection, not a {type(given).__name__}")
         return given
     if cipher_key is None:
-        cipher_key = os.environ.get(KEY_VARIABLE) or None
+        cipher_key = os.environ.get(KEY_VARIABLE)
+        if cipher_key is not None and not cipher_key.strip():
+            raise ProgrammingError(
+                f"the environment variable {KEY_VARIABLE} is set, and empty: give it a key, as"
+                " `python -m eventsourcing keys new` prints it, or unset it to store plain text"
+            )
     return None if cipher_key is None else Protection(cipher_key, store_id=store_id)
 
 

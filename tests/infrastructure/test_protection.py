@@ -234,6 +234,18 @@ def test_what_is_no_keyring_is_refused(keys: Any) -> None:
         Protection(keys, store_id="events", refuse_plain=True)
 
 
+@pytest.mark.parametrize("empty", ["", "  ", "\n"])
+def test_a_variable_that_is_set_and_empty_does_not_mean_plain_text(
+    monkeypatch: pytest.MonkeyPatch, empty: str
+) -> None:
+    monkeypatch.setenv("CIPHER_KEY", empty)
+    with pytest.raises(ProgrammingError, match="CIPHER_KEY is set, and empty"):
+        SimpleApplication(record_manager=MemoryRecordManager())
+
+    with SimpleApplication(record_manager=MemoryRecordManager(), cipher_key=OLD.text) as app:
+        assert app.event_store.mapper.protection is not None  # it is asked for no default then
+
+
 # -- the mapper and the store
 
 
