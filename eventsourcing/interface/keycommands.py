@@ -6,7 +6,7 @@ import argparse
 from typing import Any, TextIO
 
 from eventsourcing.application.simple import SimpleApplication
-from eventsourcing.exceptions import ProgrammingError, TableNotFound
+from eventsourcing.exceptions import ProgrammingError
 from eventsourcing.infrastructure.protection import KEY_VARIABLE, Protection
 from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
 from eventsourcing.infrastructure.sqlalchemy.resealing import Resealing, reseal
@@ -65,17 +65,8 @@ def _reseal(given: argparse.Namespace, output: TextIO) -> int:
         done = reseal(
             manager, protection, start=given.start, plain_too=given.plain_too, progress=show
         )
-        subjects = _rewrapped(app, done)
     for failure in done.failures:
         output.write(f"{failure}\n")
-    written = f"{done.written} states, {done.snapshots} snapshots and {subjects} keys of subjects"
-    output.write(f"{written} written, {done.unreadable} could not be read\n")
+    written = f"{done.written} states, {done.snapshots} snapshots and {done.subjects} keys"
+    output.write(f"{written} of subjects written, {done.unreadable} could not be read\n")
     return 1 if done.unreadable else 0
-
-
-def _rewrapped(app: SimpleApplication, done: Resealing) -> int:
-    erasure = app.event_store.mapper.erasure
-    try:
-        return 0 if erasure is None else erasure.rewrap(done.failed)
-    except TableNotFound:
-        return 0  # there has never been personal data

@@ -18,9 +18,10 @@ from eventsourcing.exceptions import CipherKeyMissing, DataIntegrityError, Encod
 from eventsourcing.infrastructure.erasure import Erasure, KeysInUse
 from eventsourcing.infrastructure.protection import Protection
 from eventsourcing.infrastructure.recordmanager import RecordManager
+from eventsourcing.infrastructure.sqlalchemy.resealing import reseal
 from eventsourcing.utils.cipher import CipherKey, Keyring
 from tests.contracts.places import Id, Place, SQLAlchemyPlace
-from tests.contracts.sealing import NEW, OLD
+from tests.contracts.sealing import NEW, OLD, sealing
 
 GONE = "(erased)"
 CANARY = "canary-4711"
@@ -370,6 +371,30 @@ class ErasureContract:
 class DurableErasureContract:
     """What is forgotten stays forgotten."""
 
+    @pytest.fixture(autouse=True)
+    def apps_are_closed(self) -> Iterator[None]:
+        yield
+        for app in OPEN:
+            app.persistence_policy.close()
+        OPEN.clear()
+
+    def test_the_old_key_is_not_needed_once_all_is_written_again(
+        self, durable_place: SQLAlchemyPlace
+    ) -> None:
+        manager = durable_place.open()
+        try:
+            old = application(manager, OLD)
+            customer, gone = saved_customer(old), saved_customer(old)
+            old.forget(gone.id)
+            done = reseal(manager, sealing(NEW, OLD))
+            assert (done.written, done.subjects, done.unreadable) == (8, 2, 0)
+            assert reseal(manager, sealing(NEW, OLD)).subjects == 0
+            new = application(manager, NEW)
+            assert new.repository.get(customer.id, Customer).name == CANARY
+            assert new.repository.get(gone.id, Customer).name == GONE
+        finally:
+            manager.close()
+
     def test_another_record_manager_has_forgotten_too(self, durable_place: SQLAlchemyPlace) -> None:
         one, other = durable_place.open(), durable_place.open()
         try:
@@ -379,9 +404,6 @@ class DurableErasureContract:
             writing.forget(customer.id)
             assert reading.repository.get(customer.id, Customer).name == GONE
         finally:
-            for app in OPEN:
-                app.persistence_policy.close()
-            OPEN.clear()
             one.close()
             other.close()
 

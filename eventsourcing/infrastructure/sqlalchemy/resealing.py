@@ -1,4 +1,6 @@
-"""Writes stored states again, under the current key, while others read and write."""
+"""Writes stored states and the keys of persons again, under the current key, while others read and
+write.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,18 @@ from typing import Any
 from sqlalchemy import bindparam, func, select, type_coerce, update
 from sqlalchemy.types import NullType
 
-from eventsourcing.exceptions import DataIntegrityError, InvalidOriginatorID, ProgrammingError
+from eventsourcing.exceptions import (
+    DataIntegrityError,
+    InvalidOriginatorID,
+    ProgrammingError,
+    TableNotFound,
+)
+from eventsourcing.infrastructure.erasure import Erasure
 from eventsourcing.infrastructure.protection import Protection, unreadable
 from eventsourcing.infrastructure.sqlalchemy.feedstatements import NO_TOPIC
 from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
 from eventsourcing.infrastructure.sqlalchemy.resealingsnapshots import reseal_snapshots
+from eventsourcing.utils.cipher import Keyring
 
 __all__ = ["Resealing", "reseal"]
 
@@ -30,7 +39,8 @@ class Resealing:
         looked_at: how many rows those were.
         written: how many were written again.
         snapshots: how many snapshots were written again, or removed since they are damaged.
-        unreadable: how many rows and snapshots could not be read, and are as they were.
+        subjects: how many keys of persons were written again.
+        unreadable: how many rows, snapshots and keys could not be read, and are as they were.
         failures: what was wrong with the first of those.
     """
 
@@ -38,6 +48,7 @@ class Resealing:
     looked_at: int = 0
     written: int = 0
     snapshots: int = 0
+    subjects: int = 0
     unreadable: int = 0
     failures: list[DataIntegrityError] = field(default_factory=list)
 
@@ -56,8 +67,10 @@ def reseal(
     plain_too: bool = False,
     progress: Callable[[Resealing], None] = lambda done: None,
 ) -> Resealing:
-    """Encrypts all states with the current key that are encrypted with another one: those of
-    events, up to the last row that is there when this begins, and then those of snapshots.
+    """Encrypts with the current key all that is encrypted with another one: the states of events,
+    up to the last row that is there when this begins, then those of snapshots, and the keys of
+    persons (docs: how-to/erasure). When it says that nothing was written and nothing could not be
+    read, the other keys are not needed any more.
 
     A state is exchanged for another text of the same state, and only if it is still what was read.
     So readers and writers need not be stopped, and any number of these may run at once. Each page
@@ -66,7 +79,8 @@ def reseal(
 
     Args:
         manager: of the table of events. It must have an integer primary key.
-        start: the position in the feed to begin with, inclusive.
+        start: the position in the feed to begin with, inclusive. (Snapshots and keys are looked at
+            in any case.)
         plain_too: whether states that are not encrypted are to be. (A protection that refuses
             plain ones cannot do that.)
         progress: is called after each page.
@@ -89,7 +103,18 @@ def reseal(
     for changed in reseal_snapshots(manager, protection, plain_too, done.failed):
         done.snapshots += changed
         progress(done)
+    done.subjects = _rewrapped(manager, protection, protection.keys, done)
     return done
+
+
+def _rewrapped(
+    manager: SQLAlchemyRecordManager, protection: Protection, keyring: Keyring, done: Resealing
+) -> int:
+    erasure = Erasure(manager.subject_keys(creates_table=False), keyring, protection.store_id)
+    try:
+        return erasure.rewrap(done.failed)
+    except TableNotFound:
+        return 0  # there has never been personal data
 
 
 def _changes(
