@@ -45,7 +45,7 @@ from tests.contracts.erasure import (
     saved_customer,
 )
 from tests.contracts.model import Account
-from tests.contracts.sealing import OLD
+from tests.contracts.sealing import NEW, OLD
 
 ROOT = Path(__file__).parents[2]
 KEY = OLD.text
@@ -191,6 +191,24 @@ def test_without_the_table_it_is_said_how_to_create_it(sqlite_file: Backend) -> 
         pytest.raises(TableNotFound, match="subject_keys"),
     ):
         app.save(Customer.create(name=CANARY))
+
+
+def test_each_table_of_events_has_keys_of_its_own(sql_backend: Backend) -> None:
+    tables = {"stored_events": OLD, "t2": NEW, "e" * 62 + "a": OLD, "e" * 62 + "b": OLD}
+    apps = [
+        SimpleApplication(sql_backend.uri, table_name=table, cipher_key=key.text)
+        for table, key in tables.items()
+    ]
+    for app in apps:
+        app.save(Customer.create(id="ann", name=CANARY))
+    names: list[list[str]] = []
+    for app in apps:
+        app.forget("ann")
+        names.append([each.repository.get("ann", Customer).name for each in apps])
+    for app in apps:
+        app.close()
+
+    assert names == [[GONE] * n + [CANARY] * (4 - n) for n in (1, 2, 3, 4)]
 
 
 class Names(Projection):

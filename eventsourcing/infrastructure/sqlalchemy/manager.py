@@ -172,11 +172,15 @@ class SQLAlchemyRecordManager(RecordManager):
         return records
 
     def subject_keys(self, creates_table: bool = True) -> SubjectKeys:
-        """See :meth:`RecordManager.subject_keys`. In the table ``subject_keys``."""
+        """See :meth:`RecordManager.subject_keys`. In a table of their own."""
         # Imported here: most applications have no personal data that is marked.
-        from eventsourcing.infrastructure.sqlalchemy.subjectkeys import SQLAlchemySubjectKeys
+        from eventsourcing.infrastructure.sqlalchemy.subjectkeys import (
+            SQLAlchemySubjectKeys,
+            subject_keys_table,
+        )
 
-        return SQLAlchemySubjectKeys(self.datastore, self.table.schema, creates_table)
+        table = subject_keys_table(self.table.name, self.table.schema)
+        return SQLAlchemySubjectKeys(self.datastore, table, creates_table)
 
     def confirm(self) -> None:
         """See :meth:`RecordManager.confirm`. In a caller's transaction, its commit waits."""

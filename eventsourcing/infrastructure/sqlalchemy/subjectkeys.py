@@ -1,4 +1,4 @@
-"""The keys of subjects in a table."""
+"""The keys of subjects in a table, which belongs to one table of events."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from eventsourcing.exceptions import SequencedItemConflict
 from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemyDatastore
 from eventsourcing.infrastructure.sqlalchemy.projectiontables import DatabaseClock
 from eventsourcing.infrastructure.sqlalchemy.statements import Query, Write, compiled, positional
-from eventsourcing.infrastructure.sqlalchemy.tables import OriginatorId, State
+from eventsourcing.infrastructure.sqlalchemy.tables import OriginatorId, State, name_beside
 from eventsourcing.infrastructure.subjectkeys import SubjectKey, SubjectKeys
 
 __all__ = ["SQLAlchemySubjectKeys", "subject_keys_table"]
@@ -32,15 +32,24 @@ __all__ = ["SQLAlchemySubjectKeys", "subject_keys_table"]
 PAGE = 500
 
 
-def subject_keys_table(schema: str | None = None, metadata: MetaData | None = None) -> Table:
-    """Returns the definition of the table.
+def subject_keys_table(
+    events: str = "stored_events", schema: str | None = None, metadata: MetaData | None = None
+) -> Table:
+    """Returns the definition of the table of the keys for a table of events.
+
+    It is called ``subject_keys`` for ``stored_events``, and else as the table of events with
+    ``_subject_keys`` after it.
 
     Args:
+        events: the name of the table of events.
         schema: that of the table of events.
         metadata: where the table is registered, for Alembic; a new one by default.
+
+    Raises:
+        ProgrammingError: a name is not a plain identifier.
     """
     return Table(
-        "subject_keys",
+        name_beside(events, schema, "subject_keys", "subject_keys"),
         MetaData() if metadata is None else metadata,
         Column("subject", OriginatorId, primary_key=True),
         Column("subject_key", State),  # none: forgotten
@@ -52,19 +61,20 @@ def subject_keys_table(schema: str | None = None, metadata: MetaData | None = No
 
 
 class SQLAlchemySubjectKeys(SubjectKeys):
-    """Keeps keys in the table ``subject_keys``.
+    """Keeps keys in a table.
 
     Args:
         datastore: the database of the events. In a transaction of the caller's, what is done here
             is the caller's to commit.
+        table: as made by :func:`subject_keys_table`.
         creates_table: whether to create the table when it is first needed.
     """
 
     def __init__(
-        self, datastore: SQLAlchemyDatastore, schema: str | None = None, creates_table: bool = True
+        self, datastore: SQLAlchemyDatastore, table: Table, creates_table: bool = True
     ) -> None:
         self._datastore = datastore
-        self._table = subject_keys_table(schema)
+        self._table = table
         self._has_table = not creates_table
         c = self._table.c
         # As they are in the row: the ids are in their stored form already.

@@ -35,6 +35,7 @@ __all__ = [
     "State",
     "check_identifier",
     "check_unique_key",
+    "name_beside",
     "stored_events_table",
     "stored_snapshots_table",
 ]
@@ -201,10 +202,8 @@ def stored_snapshots_table(
     Raises:
         ProgrammingError: a name is not a plain identifier.
     """
-    _check_names(events, schema)
-    name = "stored_snapshots" if events == "stored_events" else f"{_short(events)}_snapshots"
     return Table(
-        name,
+        name_beside(events, schema, "stored_snapshots", "snapshots"),
         MetaData() if metadata is None else metadata,
         Column("originator_id", OriginatorId, primary_key=True),
         Column("originator_version", BigInteger, primary_key=True, autoincrement=False),
@@ -215,6 +214,21 @@ def stored_snapshots_table(
         Column("digest", String(32), nullable=False),
         schema=schema,
     )
+
+
+def name_beside(events: str, schema: str | None, of_default: str, what: str) -> str:
+    """Returns the name of a table that belongs to a table of events, and to no other one.
+
+    Args:
+        events, schema: of the table of events.
+        of_default: the name that belongs to ``stored_events``.
+        what: stands at the end of others, which have at most 63 characters; at most 12.
+
+    Raises:
+        ProgrammingError: a name is not a plain identifier.
+    """
+    _check_names(events, schema)
+    return of_default if events == "stored_events" else f"{_short(events)}_{what}"
 
 
 def _check_names(name: str, schema: str | None) -> None:

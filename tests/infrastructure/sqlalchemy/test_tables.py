@@ -21,6 +21,7 @@ from eventsourcing.infrastructure.sqlalchemy.datastore import (
 )
 from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
 from eventsourcing.infrastructure.sqlalchemy.records import Base
+from eventsourcing.infrastructure.sqlalchemy.subjectkeys import subject_keys_table
 from eventsourcing.infrastructure.sqlalchemy.tables import stored_events_table
 from tests.backends import Backend
 from tests.infrastructure.sqlalchemy.helpers import (
@@ -94,6 +95,15 @@ def test_what_belongs_to_a_table_is_in_its_schema(sqlite_file: Backend, tmp_path
         names += inspect(engine).get_table_names(schema="other")
         manager.close()
     assert names == ["stored_events", "stored_events", "stored_snapshots", "subject_keys"]
+
+
+def test_a_table_of_keys_is_named_after_that_of_the_events() -> None:
+    names = ["stored_events", "bank_events", "e" * 62 + "a", "e" * 62 + "b"]
+    made = [subject_keys_table(name, "other").fullname for name in names]
+    assert made[:2] == ["other.subject_keys", "other.bank_events_subject_keys"]
+    assert (len(set(made)), {len(name) for name in made[2:]}) == (4, {len("other.") + 63})
+    with pytest.raises(ProgrammingError, match="table name must be"):
+        subject_keys_table("a-b")
 
 
 @pytest.mark.parametrize(
