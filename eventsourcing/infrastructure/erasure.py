@@ -1,7 +1,9 @@
 """Encrypts personal data under the keys of those whose data it is, and forgets them.
 
 In the stored state, the value of a personal field is ``{"$personal":[subject, sealed, fallback]}``
-(docs: reference/stored-format). That is undone before anything else looks at the state.
+(docs: reference/stored-format). That is undone before anything else looks at the state. No value
+of a user's is stored so; what is not of that form is left as it is, for the codec to read or to
+refuse.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from eventsourcing.utils.cipher import CipherKey, Keyring, framed
 from eventsourcing.utils.ids import id_from_text, id_to_text
 from eventsourcing.utils.statecodec import dump_json, load_json
 from eventsourcing.utils.transcoding import encode_value
+from eventsourcing.utils.typespec import PERSONAL_TAG as _TAG
 
 __all__ = ["Erasure", "KeysInUse"]
 
@@ -36,7 +39,6 @@ not empty once there was personal data."""
 MOST_KEYS = 1_000
 """So many at most are kept within an operation."""
 
-_TAG = "$personal"
 _SIGN = f'"{_TAG}":'  # stands in no JSON string, where quotes are escaped
 _KEY_ID = "subject"
 _make_item = tuple.__new__
@@ -155,18 +157,16 @@ class Erasure:
         state = load_json(text)
         if type(state) is not dict:
             raise DecodeError("the state is not a JSON object")
+        is_same = True
         for inner in (state, state.get("$")):
             if type(inner) is dict:
                 for name, value in inner.items():
-                    if type(value) is dict and _TAG in value:
-                        inner[name] = self._value(value, name, place, keys)
-        return dump_json(state)
+                    if _is_sealed(value):
+                        inner[name] = self._value(value[_TAG], name, place, keys)
+                        is_same = False
+        return text if is_same else dump_json(state)
 
-    def _value(self, sealed: State, name: str, place: Item, keys: KeysInUse) -> Any:
-        row = sealed[_TAG]
-        is_row = len(sealed) == 1 and type(row) is list and len(row) == 3
-        if not is_row or not _is_subject(row[0]) or type(row[1]) is not str:
-            raise DecodeError(f"{name}: what stands under {_TAG} is not its form", field=name)
+    def _value(self, row: list[Any], name: str, place: Item, keys: KeysInUse) -> Any:
         subject, body, fallback = row
         if subject not in keys:
             if len(keys) >= MOST_KEYS:
@@ -225,6 +225,14 @@ class Erasure:
         originator_id, version, topic = place
         stream = id_to_text(originator_id)
         return framed(_TAG, self._store_id, stream, str(version), str(topic), subject, name)
+
+
+def _is_sealed(value: object) -> bool:
+    """Tells whether it has the form of what stands for personal data."""
+    if type(value) is not dict or len(value) != 1:
+        return False
+    row = value.get(_TAG)
+    return type(row) is list and len(row) == 3 and type(row[1]) is str and _is_subject(row[0])
 
 
 def _is_subject(text: object) -> bool:

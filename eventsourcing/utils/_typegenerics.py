@@ -12,6 +12,7 @@ from typing import Any
 
 from eventsourcing.utils._typeleaves import (
     LEAVES,
+    PERSONAL_TAG,
     TypeSpec,
     all_are_exact,
     anything,
@@ -115,7 +116,11 @@ def _compile_mapping(annotation: Any, origin: Any, args: Any, compiled: Compile)
     are_strings = frozenset((str,)).issuperset
 
     def rest(value: Any) -> bool:
-        return are_strings(map(type, value)) and are_exact(value.values())
+        return (
+            are_strings(map(type, value))
+            and PERSONAL_TAG not in value  # nobody's data is to look like what is encrypted
+            and are_exact(value.values())
+        )
 
     def read(data: Any) -> Any:
         if type(data) is not dict:

@@ -19,6 +19,10 @@ import msgspec
 from eventsourcing.exceptions import DecodeError
 from eventsourcing.utils._forms import INT64_MAX, INT64_MIN
 
+PERSONAL_TAG = "$personal"
+"""Is the one key of what stands in a state for personal data, and so of no object in natural form.
+"""
+
 Test = Callable[[Any], bool]
 Read = Callable[[Any], Any]
 

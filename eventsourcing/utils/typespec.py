@@ -28,6 +28,7 @@ from eventsourcing.utils._typegenerics import GENERICS, other_generic
 from eventsourcing.utils._typeleaves import (
     ANY,
     LEAVES,
+    PERSONAL_TAG,
     TypeSpec,
     anything,
     convert,
@@ -41,7 +42,7 @@ from eventsourcing.utils._typeleaves import (
 from eventsourcing.utils.copying import independent_copy
 from eventsourcing.utils.picking import attribute_picker
 
-__all__ = ["TypeSpec", "compile_type", "hints_of", "unwrap"]
+__all__ = ["PERSONAL_TAG", "TypeSpec", "compile_type", "hints_of", "unwrap"]
 
 
 def compile_type(annotation: Any) -> TypeSpec:
