@@ -26,7 +26,7 @@ from eventsourcing.domain.model.bus import (
     unsubscribe,
 )
 from eventsourcing.domain.model.context import EventContext, current_unit_of_work, new_event_ids
-from eventsourcing.domain.model.eventschema import EventSchema
+from eventsourcing.domain.model.eventschema import EventSchema, check_marks
 from eventsourcing.domain.model.upcasting import Upcaster, checked_upcasters
 from eventsourcing.exceptions import NoApplicationError, ProgrammingError
 from eventsourcing.utils.times import utc_now
@@ -66,7 +66,8 @@ class DomainEvent:
 
     Raises:
         EventFieldError: a field is missing, unknown, or of a wrong type.
-        ProgrammingError: the class's annotations cannot be used; a topic or an alias is that of
+        ProgrammingError: the class's annotations cannot be used, which is told when the class is
+            defined or when its first event is made; a topic or an alias is that of
             another class; an upcaster is missing.
     """
 
@@ -89,6 +90,7 @@ class DomainEvent:
         **kwargs: Any,
     ) -> None:
         super().__init_subclass__(**kwargs)
+        check_marks(cls)
         name_class(cls, topic, aliases)
         if upcasters is not None:
             cls.__upcasters__ = checked_upcasters(cls.__qualname__, upcasters)

@@ -15,7 +15,7 @@ from functools import cached_property, partial
 from types import FunctionType
 from typing import Any, ClassVar
 
-from eventsourcing.domain.model.personal import Personal, personal_in
+from eventsourcing.domain.model.personal import Personal, misplaced_in, personal_in
 from eventsourcing.exceptions import EncodeError, EventFieldError, ProgrammingError
 from eventsourcing.utils.copying import independent_copy
 from eventsourcing.utils.statecodec import StateCodec
@@ -27,6 +27,7 @@ __all__ = [
     "POSITION_FIELDS",
     "EventSchema",
     "Field",
+    "check_marks",
     "parameters_of",
     "plain_type",
 ]
@@ -73,7 +74,8 @@ class EventSchema:
             attributes it is given.
 
     Raises:
-        ProgrammingError: an annotation cannot be resolved, or a default is mutable.
+        ProgrammingError: an annotation cannot be resolved, a default is mutable, or a mark of
+            personal data stands where it marks nothing.
     """
 
     def __init__(self, cls: type) -> None:
@@ -269,6 +271,10 @@ def _fields_of_functions(functions: tuple[FunctionType, ...]) -> dict[str, Field
             fields[name] = Field(name, annotation)
         else:
             fields[name] = _defaulted(function, Field(name, annotation, default))
+    for function, found in annotations.items():
+        for name in found.keys() - fields.keys():  # *args and **kwargs
+            if personal_in(found[name]) is not None:
+                _check_place(function, name, "stands on what is no field")
     return fields
 
 
@@ -307,15 +313,41 @@ def _resolved(owner: type | FunctionType, name: str, annotation: Any) -> Any:
     holder = type("holder", (), {"__annotations__": {name: annotation}})
     try:
         marked = typing.get_type_hints(holder, names, local, include_extras=True)[name]
-        if personal_in(marked) is not None:
-            return marked
-        return typing.get_type_hints(holder, names, local)[name]
+        plain = typing.get_type_hints(holder, names, local)[name]
     except Exception as error:
         raise ProgrammingError(
             f"{owner.__module__}.{owner.__qualname__}: the annotation of {name!r} cannot be"
             f" resolved ({error}). The types of an event's fields must be names that the module"
             " has at run time"
         ) from error
+    _check_place(owner, name, misplaced_in(marked))
+    return plain if personal_in(marked) is None else marked
+
+
+def check_marks(cls: type) -> None:
+    """Checks where marks of personal data stand, in annotations that are no strings. To be called
+    when an event class is defined; the schema checks the others when they can be resolved.
+
+    Raises:
+        ProgrammingError: one stands where it marks nothing.
+    """
+    for owner in vars(cls).get("_parameters_of") or (cls,):
+        try:
+            found = inspect.get_annotations(owner)
+        except Exception:  # noqa: S112 - of Python 3.14 on: a name that is defined further down
+            continue
+        for name, annotation in found.items():
+            if not isinstance(annotation, str):
+                _check_place(owner, name, misplaced_in(annotation))
+
+
+def _check_place(owner: type | FunctionType, name: str, fault: str | None) -> None:
+    if fault is not None:
+        raise ProgrammingError(
+            f"{owner.__qualname__}: the mark of personal data for {name!r} {fault}. It has to stand"
+            " outermost in the annotation of the event's field, as in"
+            ' Annotated[str | None, personal("(erased)")]'
+        )
 
 
 def plain_type(annotation: Any) -> Any:
