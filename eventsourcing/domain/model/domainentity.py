@@ -15,6 +15,7 @@ from eventsourcing.domain.model.events import (
     DomainEvent,
     EventWithOriginatorID,
     restore,
+    schema_of,
     twin_of,
 )
 from eventsourcing.domain.model.recipes import Recipe, Recipes
@@ -212,7 +213,14 @@ class DomainEntity:
         return self._es_id
 
     def change_attribute(self, name: str, value: Any) -> None:
-        """Sets an attribute by an ``AttributeChanged`` event."""
+        """Sets an attribute by an ``AttributeChanged`` event.
+
+        Raises:
+            ProgrammingError: it is no attribute that can be set; or events of the entity have a
+                field of that name that is marked as personal data, which this event has not.
+        """
+        if personal := self._es_recipes.personal:
+            self._check_may_be_set(name, personal)
         self._trigger(self.AttributeChanged, name=name, value=value)
 
     def discard(self) -> None:
@@ -320,6 +328,16 @@ class DomainEntity:
         if isinstance(found, property) and found.fset is None:
             raise ProgrammingError(f"{name!r} of {type(self).__qualname__} is read-only")
         setattr(self, name, value)
+
+    def _check_may_be_set(self, name: str, personal: frozenset[str]) -> None:
+        event_class = self.AttributeChanged
+        is_personal = isinstance(name, str) and name in personal
+        if is_personal and "value" not in schema_of(event_class).personal:
+            raise ProgrammingError(
+                f"{name!r} of {type(self).__qualname__} is personal data in its events, and"
+                f" {event_class.__qualname__} would store it in the clear, where it is never"
+                " erased: write an event with a marked field for it instead"
+            )
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy has pending events of its own, and belongs to no application yet. To save both

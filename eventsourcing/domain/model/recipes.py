@@ -16,10 +16,12 @@ from eventsourcing.domain.model.applying import applied_by
 from eventsourcing.domain.model.context import current_unit_of_work
 from eventsourcing.domain.model.events import (
     DomainEvent,
+    event_classes,
     restore,
     schema_of,
 )
 from eventsourcing.domain.model.eventschema import GIVEN_BY_ENTITY, POSITION_FIELDS, plain_type
+from eventsourcing.exceptions import ProgrammingError
 from eventsourcing.utils.copying import SCALARS
 from eventsourcing.utils.picking import item_picker
 from eventsourcing.utils.times import utc_now
@@ -27,7 +29,7 @@ from eventsourcing.utils.times import utc_now
 if TYPE_CHECKING:
     from eventsourcing.domain.model.domainentity import DomainEntity
 
-__all__ = ["Recipe", "Recipes", "body_for"]
+__all__ = ["Recipe", "Recipes", "body_for", "event_classes_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +97,43 @@ class Recipes(dict[type[DomainEvent], Recipe]):
     def __init__(self, entity_class: type[DomainEntity]) -> None:
         super().__init__()
         self._entity_class = entity_class
+        self._personal: tuple[int, frozenset[str]] = (-1, frozenset())
+
+    @property
+    def personal(self) -> frozenset[str]:
+        """The names of the fields of its events that are marked as personal data."""
+        then, names = self._personal
+        return names if then == event_classes.changes else self._find_personal()
+
+    def _find_personal(self) -> frozenset[str]:
+        now, names, has_all = event_classes.changes, set[str](), True
+        for event_class in event_classes_of(self._entity_class):
+            of_class = getattr(event_class, "_of_class", None)
+            if of_class is None or issubclass(self._entity_class, of_class):
+                try:
+                    names.update(schema_of(event_class).personal)
+                except ProgrammingError:  # so there is no such event yet
+                    has_all = False
+        found = frozenset(names)
+        if has_all:
+            self._personal = (now, found)
+        return found
 
     def __missing__(self, event_class: type[DomainEvent]) -> Recipe:
         recipe = self[event_class] = _recipe_for(self._entity_class, event_class)
         return recipe
+
+
+def event_classes_of(entity_class: type[DomainEntity]) -> set[type[DomainEvent]]:
+    """Returns the classes of the events of an entity, and of the entities derived from it: those
+    that its class has, and those that are derived from its ``Event``.
+    """
+    members: dict[str, Any] = {}
+    for base in reversed(entity_class.__mro__):
+        members.update(vars(base))
+    nested = {m for m in members.values() if isinstance(m, type) and issubclass(m, DomainEvent)}
+    topics = event_classes.topics_of((entity_class.Event,))
+    return nested.union(map(event_classes.resolve, topics))
 
 
 def _recipe_for(entity_class: type[DomainEntity], event_class: Any) -> Recipe:

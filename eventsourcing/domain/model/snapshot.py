@@ -13,7 +13,8 @@ from uuid import UUID
 from weakref import WeakKeyDictionary
 
 from eventsourcing.domain.model.domainentity import DomainEntity
-from eventsourcing.domain.model.events import DomainEvent, event_classes, schema_of
+from eventsourcing.domain.model.events import event_classes, schema_of
+from eventsourcing.domain.model.recipes import event_classes_of
 from eventsourcing.domain.model.shapes import is_nested, is_ours, shapes_of
 from eventsourcing.exceptions import DecodeError
 from eventsourcing.utils.topic import get_topic
@@ -87,16 +88,9 @@ def holds_personal_data(entity_class: type[DomainEntity]) -> bool:
     now = event_classes.changes
     then, holds = _personal.get(entity_class, (-1, False))
     if then != now:
-        holds = any(schema_of(each).personal for each in _event_classes_of(entity_class))
+        holds = any(schema_of(each).personal for each in event_classes_of(entity_class))
         _personal[entity_class] = (now, holds)
     return holds
-
-
-def _event_classes_of(entity_class: type[DomainEntity]) -> set[type[DomainEvent]]:
-    nested = [getattr(entity_class, name, None) for name in dir(entity_class)]
-    classes = {each for each in nested if isinstance(each, type) and issubclass(each, DomainEvent)}
-    topics = event_classes.topics_of((entity_class.Event,))
-    return classes.union(map(event_classes.resolve, topics))
 
 
 def fingerprint_of(entity_class: type[DomainEntity]) -> str:
