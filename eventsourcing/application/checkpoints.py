@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -125,12 +125,13 @@ class Proof:
 
     Attributes:
         index: how many events are before it in the feed.
-        entry: what was hashed, see :func:`entry_of`.
+        entry: what was hashed, see :func:`entry_of`. It has the event's state, and so the repr of
+            the proof does not show it.
         hashes: that lead from the entry to the root, 32 bytes each.
     """
 
     index: int
-    entry: bytes
+    entry: bytes = field(repr=False)
     hashes: tuple[bytes, ...]
 
     def check(self, checkpoint: Checkpoint) -> None:

@@ -231,6 +231,8 @@ def test_an_event_is_proved_to_be_among_those_of_a_checkpoint(app: SimpleApplica
     for position in (1, 7, checkpoint.position):
         proof = prove(app, checkpoint, position)
         proof.check(checkpoint)
+        assert b"timestamp" in proof.entry
+        assert "timestamp" not in repr(proof)  # nor is anything else of the state
         for forged in (
             replace(proof, entry=proof.entry + b"x"),
             replace(proof, index=proof.index + 1),

@@ -18,6 +18,7 @@ from eventsourcing.domain.model.events import (
     schema_of,
     twin_of,
 )
+from eventsourcing.domain.model.personal import shown_as
 from eventsourcing.domain.model.recipes import Recipe, Recipes
 from eventsourcing.domain.model.saving import publish_pending
 from eventsourcing.domain.model.upcasting import Upcaster
@@ -349,7 +350,7 @@ class DomainEntity:
         for name, value in self.__dict__.items():
             if not name.startswith("_"):
                 state[name] = value
-        return f"{type(self).__qualname__}({', '.join(f'{k}={v!r}' for k, v in state.items())})"
+        return shown_as(type(self), state, self._es_recipes.personal)
 
 
 entity_classes.register(DomainEntity)

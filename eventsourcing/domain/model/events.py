@@ -27,6 +27,7 @@ from eventsourcing.domain.model.bus import (
 )
 from eventsourcing.domain.model.context import EventContext, current_unit_of_work, new_event_ids
 from eventsourcing.domain.model.eventschema import EventSchema, check_marks
+from eventsourcing.domain.model.personal import shown_as
 from eventsourcing.domain.model.upcasting import Upcaster, checked_upcasters
 from eventsourcing.exceptions import NoApplicationError, ProgrammingError
 from eventsourcing.utils.times import utc_now
@@ -131,9 +132,9 @@ class DomainEvent:
 
     def __repr__(self) -> str:
         state = self.__dict__  # a stored event has it in another order than a new one
-        names = dict.fromkeys((*schema_of(type(self)).fields, *state))
-        attributes = ", ".join(f"{name}={state[name]!r}" for name in names if name in state)
-        return f"{type(self).__qualname__}({attributes})"
+        schema = schema_of(type(self))
+        shown = {name: state[name] for name in (*schema.fields, *state) if name in state}
+        return shown_as(type(self), shown, schema.personal)
 
     def __getstate__(self) -> tuple[dict[str, Any], EventContext]:
         return self.__dict__, self.context

@@ -12,11 +12,11 @@ from __future__ import annotations
 import inspect
 import sys
 import typing
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass
 from typing import Any
 
-__all__ = ["Personal", "misplaced_in", "personal", "personal_in"]
+__all__ = ["Personal", "misplaced_in", "personal", "personal_in", "shown_as"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,17 @@ def personal_in(annotation: Any) -> Personal | None:
     if typing.get_origin(annotation) is not typing.Annotated:
         return None
     return next((m for m in annotation.__metadata__ if isinstance(m, Personal)), None)
+
+
+def shown_as(cls: type, values: Mapping[str, Any], marked: Container[str]) -> str:
+    """Returns the repr of an object, which goes into logs and messages: what is personal data in it
+    is not shown.
+
+    Args:
+        marked: the names of the values that are personal data.
+    """
+    shown = (f"{n}=<personal>" if n in marked else f"{n}={v!r}" for n, v in values.items())
+    return f"{cls.__qualname__}({', '.join(shown)})"
 
 
 def misplaced_in(annotation: Any) -> str | None:
