@@ -302,6 +302,17 @@ def test_a_value_may_be_inside_of_itself() -> None:
     assert fingerprint_of(purse(SOURCE + changed)) != fingerprint_of(purse(SOURCE + source))
 
 
+def test_a_value_may_refuse_to_be_looked_at() -> None:
+    source = """
+    class Closed(list):
+        def __iter__(self):
+            raise RuntimeError
+
+    CLOSED = Closed([1])
+"""
+    assert fingerprint_of(purse(SOURCE + source)) == fingerprint_of(purse(SOURCE + source))
+
+
 def test_a_change_of_a_base_changes_it() -> None:
     first, second = purse(), purse(SOURCE.replace("LIMIT = 10", "LIMIT = 11"))
     wallets = [type("Wallet", (base,), {"__module__": "x"}) for base in (first, second)]

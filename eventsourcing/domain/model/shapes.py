@@ -95,7 +95,10 @@ def _told(value: Any, path: Path = ()) -> Any:
         return value.__name__
     if id(value) in path:
         return f"it stands {len(path) - path.index(id(value))} around itself"
-    return [_name(cls), *_parts(value, (*path, id(value)))]
+    try:
+        return [_name(cls), *_parts(value, (*path, id(value)))]
+    except Exception:  # of an application's: a load does not fail because of a snapshot
+        return [_name(cls)]
 
 
 def _parts(value: Any, path: Path) -> Iterable[Any]:
