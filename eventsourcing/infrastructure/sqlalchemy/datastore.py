@@ -190,8 +190,7 @@ class SQLAlchemyDatastore:
         else:
             raise ProgrammingError(f"engine= takes an Engine, not {type(engine).__qualname__}")
         self._translate = Translator(self.driver, used.dialect)
-        is_memory = self.driver.is_in_memory(used.url)
-        return kind(used, self.driver, self._translate, is_memory)
+        return kind(used, self.driver, self._translate, self.driver.is_in_memory(used.url))
 
     @property
     def dialect(self) -> Dialect:
@@ -211,8 +210,7 @@ class SQLAlchemyDatastore:
     @property
     def commits_groups(self) -> bool:
         """Whether savers in several threads are to share transactions."""
-        wanted = self._group_commit
-        is_on = self.driver.commits_groups if wanted is None else wanted
+        is_on = self.driver.commits_groups if self._group_commit is None else self._group_commit
         return is_on and self._connections.has_several
 
     @property
