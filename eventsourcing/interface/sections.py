@@ -2,7 +2,8 @@
 
 A section is of positions in the feed, both ends inclusive: ``1,10`` has what stands at the
 positions 1 to 10. As positions have gaps, it may have fewer events than positions, or none. It is
-archived once all its positions are safe. Then it never changes.
+archived once all its positions are safe. Then its events never change, and neither do their states
+but for those that are encrypted or compressed, which may be written again (how-to/encryption).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from uuid import UUID
 import msgspec
 
 from eventsourcing.exceptions import InvalidOriginatorID, InvalidSectionID
+from eventsourcing.infrastructure.protection import is_sealed
 from eventsourcing.infrastructure.recordmanager import MAX_POSITION
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
 from eventsourcing.utils.ids import id_from_text, id_to_text
@@ -94,12 +96,19 @@ class Section(NamedTuple):
     Attributes:
         id: the positions.
         items: in ascending order of their positions; as far as the feed is safe.
-        is_archived: whether all positions are safe, and the section will never change.
+        is_archived: whether all positions are safe, and the section will always have these events.
     """
 
     id: SectionID
     items: Sequence[SectionItem]
     is_archived: bool
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the section can be kept: it is archived, and no state is sealed, which may be
+        written again under another key.
+        """
+        return self.is_archived and not any(is_sealed(item.stored.state) for item in self.items)
 
     @property
     def previous_id(self) -> SectionID | None:

@@ -17,7 +17,7 @@ from eventsourcing.exceptions import (
     PersistenceError,
 )
 from eventsourcing.interface.notificationlog import Sections
-from eventsourcing.interface.sections import dump_section
+from eventsourcing.interface.sections import Section, dump_section
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -66,14 +66,15 @@ class SectionsHTTP:
 
     Args:
         sections: what to serve.
-        is_public: whether caches that many users share may keep archived sections, which are
-            then given to whoever may ask the cache.
+        is_public: whether caches that many users share may keep sections, which are then given
+            to whoever may ask the cache.
     """
 
     def __init__(self, sections: Sections, is_public: bool = False) -> None:
         self._sections = sections
         whose = "public" if is_public else "private"
-        self._archived = f"{whose}, max-age={YEAR}, immutable"
+        self._final = f"{whose}, max-age={YEAR}, immutable"
+        self._archived = f"{whose}, no-cache"
 
     def respond(self, method: str, path: str, if_none_match: str | None = None) -> Answer:
         """Returns the answer to a request, whatever goes wrong.
@@ -106,13 +107,16 @@ class SectionsHTTP:
         section = self._sections.section(section_id)
         body = dump_section(section)
         etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
-        headers = (
-            ("ETag", etag),
-            ("Cache-Control", self._archived if section.is_archived else "no-cache"),
-        )
+        headers = (("ETag", etag), ("Cache-Control", self._keeping(section)))
         if _has(if_none_match, etag):
             return Answer(304, headers, b"")
         return _answer(200, body, *headers)
+
+    def _keeping(self, section: Section) -> str:
+        """Returns for how long caches may use the section without asking whether it has changed."""
+        if section.is_final:
+            return self._final
+        return self._archived if section.is_archived else "no-cache"
 
 
 class SectionsWSGI:

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from wsgiref.validate import validator
@@ -26,11 +27,14 @@ from werkzeug.serving import make_server
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.exceptions import DatabaseUnavailable, DataIntegrityError, ProgrammingError
 from eventsourcing.infrastructure.memory import MemoryRecordManager
+from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
+from eventsourcing.infrastructure.sqlalchemy.resealing import reseal
 from eventsourcing.interface.notificationlog import LocalSections, NotificationLogReader
 from eventsourcing.interface.remotelog import RemoteSections
 from eventsourcing.interface.sections import Section, load_section
 from eventsourcing.interface.server import SectionsServer
 from eventsourcing.interface.web import Answer, SectionsASGI, SectionsHTTP, SectionsWSGI
+from eventsourcing.utils.cipher import CipherKey
 from tests.interface.model import compared, serving, store, store_of_each_kind
 
 ARCHIVED = "private, max-age=31536000, immutable"
@@ -70,6 +74,24 @@ def test_an_archived_section_may_be_kept_for_ever(http_app: SectionsHTTP) -> Non
 def test_many_may_share_it_where_that_is_allowed(sections: LocalSections) -> None:
     answer = SectionsHTTP(sections, is_public=True).respond("GET", "/1,10")
     assert header(answer, "Cache-Control") == "public, max-age=31536000, immutable"
+
+
+def test_what_may_be_encrypted_anew_has_to_be_asked_for_again(tmp_path: Path) -> None:
+    """The key of what a cache keeps may be taken away."""
+    uri = f"sqlite:///{tmp_path / 'events.db'}"
+    old, new = CipherKey.new("old"), CipherKey.new("new")
+    with SimpleApplication(uri, cipher_key=old.text) as app:
+        store(app, 10)
+        http_app = SectionsHTTP(LocalSections(app.notification_log, section_size=10))
+        first = http_app.respond("GET", "/1,10")
+    assert header(first, "Cache-Control") == "private, no-cache"
+    with SimpleApplication(uri, cipher_key=f"{new.text} {old.text}") as app:
+        http_app = SectionsHTTP(LocalSections(app.notification_log, section_size=10))
+        assert http_app.respond("GET", "/1,10", header(first, "ETag")).status == 304
+        manager, protection = app.event_store.record_manager, app.event_store.mapper.protection
+        assert isinstance(manager, SQLAlchemyRecordManager) and protection is not None
+        reseal(manager, protection)
+        assert http_app.respond("GET", "/1,10", header(first, "ETag")).status == 200
 
 
 @pytest.mark.parametrize("path", ["/current", "/11,20", "/11,15", "/21,30"])
