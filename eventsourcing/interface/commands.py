@@ -16,6 +16,7 @@ from eventsourcing.interface import feedcommand, keycommands, schemacommand, ver
 __all__ = ["main"]
 
 CLEAR = "\x1b[H\x1b[2J"
+INTERRUPTED = 130  # as a shell has it for what Ctrl-C ended
 
 
 def main(arguments: Sequence[str] | None = None, output: TextIO | None = None) -> int:
@@ -26,15 +27,16 @@ def main(arguments: Sequence[str] | None = None, output: TextIO | None = None) -
         output: by default standard output.
 
     Returns:
-        The status to exit with: 0, or 1 if the command failed, and has said why. (``verify`` has
-        others.)
+        The status to exit with: 0; 1 if the command failed, and has said why; or 130 if it was
+        interrupted before its work was done. (``verify`` has others.)
     """
     given = _parser().parse_args(arguments)
     screen = sys.stdout if output is None else output
     try:
         status: int = given.run(given, screen)
     except KeyboardInterrupt:
-        return 0
+        sys.stderr.write("interrupted: the work is not done\n")
+        return INTERRUPTED
     except EventSourcingError as error:
         screen.write(f"{type(error).__name__}: {error}\n")
         return 1
@@ -63,7 +65,12 @@ def _projections(given: argparse.Namespace, output: TextIO) -> int:
     with SimpleApplication(
         given.uri, table_name=given.table, schema=given.schema, setup_table=False
     ) as app:
-        _watch(ProjectionMonitor(app), given.interval, given.times, output)
+        monitor = ProjectionMonitor(app)
+        try:
+            _watch(monitor, given.interval, given.times, output)
+        except KeyboardInterrupt:
+            if given.times is not None:
+                raise
     return 0
 
 

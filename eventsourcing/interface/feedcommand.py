@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import suppress
 from typing import Any, TextIO
 
 from eventsourcing.application.simple import SimpleApplication
@@ -39,7 +40,7 @@ def _serve(given: argparse.Namespace, output: TextIO) -> int:
         except (OSError, OverflowError) as error:
             output.write(f"nothing can be served on port {given.port} of {given.host}: {error}\n")
             return 1
-        with server:
+        with server, suppress(KeyboardInterrupt):
             output.write(f"{server.url}\n")
             output.flush()
             server.serve_forever()
