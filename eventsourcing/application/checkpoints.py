@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from eventsourcing.exceptions import DataIntegrityError
+from eventsourcing.exceptions import DataIntegrityError, ProgrammingError
 from eventsourcing.infrastructure.sequenceditem import ChainedEvent
 from eventsourcing.utils.cipher import framed
 from eventsourcing.utils.ids import id_to_text
 from eventsourcing.utils.merkle import leaf_hash, root_of_proof
 from eventsourcing.utils.signing import PublicKey, SigningKey
 
-__all__ = ["Checkpoint", "Proof", "entry_of"]
+__all__ = ["Checkpoint", "Proof", "check_signs", "entry_of"]
 
 FORMAT = 1
 
@@ -63,7 +63,12 @@ class Checkpoint:
 
     @classmethod
     def signed(cls, position: int, size: int, root: bytes, key: SigningKey) -> Checkpoint:
-        """Returns a checkpoint of now."""
+        """Returns a checkpoint of now.
+
+        Raises:
+            ProgrammingError: this is no signing key.
+        """
+        check_signs(key)
         at = datetime.now(UTC)
         message = _message(position, size, root, at, key.public)
         return cls(position, size, root, at, key.public, key.sign(message))
@@ -110,7 +115,13 @@ class Checkpoint:
 
         Raises:
             DataIntegrityError: it was not, or was changed.
+            ProgrammingError: this is no public key. The message does not show it.
         """
+        if not isinstance(key, PublicKey):
+            raise ProgrammingError(
+                "a checkpoint is checked with the public key of who signed it, a PublicKey"
+                f" (SigningKey.public), not with a {type(key).__name__}"
+            )
         message = _message(self.position, self.size, self.root, self.at, key)
         if self.key != key or not key.has_signed(message, self.signature):
             raise DataIntegrityError(
@@ -148,6 +159,17 @@ class Proof:
                 f"this does not prove that an event is among the {checkpoint.size} of the"
                 f" checkpoint of position {checkpoint.position}"
             )
+
+
+def check_signs(key: object) -> None:
+    """Checks that this can sign.
+
+    Raises:
+        ProgrammingError: it is no signing key.
+    """
+    if not isinstance(key, SigningKey):
+        what = type(key).__name__
+        raise ProgrammingError(f"a checkpoint is signed with a SigningKey, not a {what}")
 
 
 def _message(position: int, size: int, root: bytes, at: datetime, key: PublicKey) -> bytes:

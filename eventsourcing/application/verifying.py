@@ -9,7 +9,7 @@ from itertools import chain
 from typing import Any
 from uuid import UUID
 
-from eventsourcing.application.checkpoints import Checkpoint, Proof, entry_of
+from eventsourcing.application.checkpoints import Checkpoint, Proof, check_signs, entry_of
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.exceptions import (
     DataIntegrityError,
@@ -97,7 +97,8 @@ def verify(
         on_progress: is called every 10,000 events, with what was found so far.
 
     Raises:
-        ProgrammingError: there is a checkpoint and no key; or the store has no feed.
+        ProgrammingError: there is a checkpoint and no key, or the key is no public one; or the
+            store has no feed.
         DataIntegrityError: a checkpoint is not signed with the key.
         PersistenceError: the database could not be read.
     """
@@ -128,9 +129,11 @@ def make_checkpoint(application: SimpleApplication, key: SigningKey) -> Checkpoi
     against the checkpoint before this one first, or a change between the two becomes part of it.
 
     Raises:
-        DataIntegrityError, TopicResolutionError: a row cannot be read.
+        DataIntegrityError: a row cannot be read. Nothing is signed.
+        ProgrammingError: the key is none that signs; or the store has no feed.
         PersistenceError: the database could not be read.
     """
+    check_signs(key)
     feed = application.event_store.record_manager.feed()
     end, tree = feed.high_water_mark().position, MerkleTree()
     for _, entry in _entries(application, feed, end):

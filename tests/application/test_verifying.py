@@ -24,7 +24,7 @@ from eventsourcing.utils.cipher import CipherKey, Keyring
 from eventsourcing.utils.signing import PublicKey, SigningKey
 from tests.backends import Backend
 from tests.contracts.model import Account
-from tests.infrastructure.sqlalchemy.helpers import run
+from tests.infrastructure.sqlalchemy.helpers import causes, run
 
 KEY = SigningKey(bytes(range(32)))
 STREAMS, DEPOSITS = 5, 6
@@ -209,6 +209,20 @@ def test_a_checkpoint_that_was_changed_is_refused(app: SimpleApplication) -> Non
             verify(app, [forged], key=KEY.public)
     with pytest.raises(ProgrammingError, match="the key that signed"):
         verify(app, [checkpoint])
+
+
+def test_a_key_of_the_wrong_kind_is_refused_and_not_shown(app: SimpleApplication) -> None:
+    checkpoint = make_checkpoint(app, KEY)
+    wrong: Any = KEY
+    for use in (lambda: verify(app, [checkpoint], key=wrong), lambda: checkpoint.check(wrong)):
+        with pytest.raises(ProgrammingError, match="checked with the public key") as caught:
+            use()
+        assert "SigningKey" in str(caught.value)
+        assert KEY.text[15:] not in repr(causes(caught.value))
+    for wrong in (KEY.public, KEY.text, None):
+        with pytest.raises(ProgrammingError, match="is signed with a SigningKey") as caught:
+            make_checkpoint(app, wrong)
+        assert KEY.text[15:] not in repr(causes(caught.value))
 
 
 def test_checkpoints_and_keys_are_texts(app: SimpleApplication) -> None:
