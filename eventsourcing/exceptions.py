@@ -30,7 +30,8 @@ The tree::
     ├── EncodeError (ValueError)            a value that cannot be stored
     ├── DecodeError (ValueError)            a text that is not a stored state
     ├── DataIntegrityError                  a stored row that cannot be what was written
-    │   └── CipherKeyMissing                it is encrypted with a key that is not there
+    │   └── OpenerMissing                   nothing is there that could open it
+    │       └── CipherKeyMissing            it is encrypted with a key that is not there
     ├── TopicResolutionError                a topic that names no known class
     │   └── NewerSchemaVersion              a row that newer code has written
     └── PersistenceError                    the database said no
@@ -77,6 +78,7 @@ __all__ = [
     "MismatchedEventError",
     "NewerSchemaVersion",
     "NoApplicationError",
+    "OpenerMissing",
     "OriginatorIDError",
     "OriginatorVersionError",
     "OutcomeUnknown",
@@ -359,9 +361,14 @@ class DataIntegrityError(_RowError):
     """
 
 
-class CipherKeyMissing(DataIntegrityError):
-    """A stored row is encrypted with a key that the application does not have. (So nobody can tell
-    whether it is what was written.)
+class OpenerMissing(DataIntegrityError):
+    """A stored row is sealed, and what opens such a row is not there: a key, a ``Protection``, or a
+    package. (So nobody can tell whether it is what was written.)
+    """
+
+
+class CipherKeyMissing(OpenerMissing):
+    """A stored row is encrypted with a key that the application does not have.
 
     Attributes:
         key_id: of the key, by what the row says.

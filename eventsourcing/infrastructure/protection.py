@@ -18,6 +18,7 @@ from eventsourcing.exceptions import (
     DataIntegrityError,
     DecodeError,
     InvalidOriginatorID,
+    OpenerMissing,
     ProgrammingError,
 )
 from eventsourcing.utils.cipher import KEY_ID, Keyring, framed
@@ -26,6 +27,7 @@ from eventsourcing.utils.packing import (
     LARGEST,
     PLAIN,
     Compression,
+    UnpackerMissing,
     check_compression,
     pack,
     unpack,
@@ -133,6 +135,7 @@ class Protection:
 
         Raises:
             CipherKeyMissing: it was sealed with a key that is not in the keyring.
+            OpenerMissing: the package that unpacks it is not installed.
             DataIntegrityError: it is not what was sealed for this place; or it is plain, and that
                 is refused.
         """
@@ -146,7 +149,7 @@ class Protection:
                     raise DecodeError("it is not encrypted")
                 return unpack(from_base64(text[len(_COMPRESSED) :]), self._max_unpacked)
             return self._decrypted(text, originator_id, originator_version, topic)
-        except (DecodeError, InvalidOriginatorID) as error:
+        except (DecodeError, InvalidOriginatorID, UnpackerMissing) as error:
             item = (originator_id, originator_version, topic, None)
             raise unreadable(item, error) from error
 
@@ -154,7 +157,7 @@ class Protection:
         """Returns an item, whose first four fields are as usual, with its state opened.
 
         Raises:
-            CipherKeyMissing, DataIntegrityError: as :meth:`open`.
+            OpenerMissing, DataIntegrityError: as :meth:`open`.
         """
         state = item[3]
         text = self.open(state, *item[:3])
@@ -224,9 +227,11 @@ def unreadable(item: tuple[Any, ...], error: object) -> DataIntegrityError:
     if (key_id := key_id_of(text)) is not None:
         return _key_missing(item, key_id)
     what: object = error
+    is_missing = isinstance(error, UnpackerMissing)
     if isinstance(text, str) and text.startswith(_COMPRESSED):
-        what = "it is compressed: give the application a Protection"
-    return DataIntegrityError(
+        what, is_missing = "it is compressed: give the application a Protection", True
+    error_class = OpenerMissing if is_missing else DataIntegrityError
+    return error_class(
         f"event {item[1]} of {item[0]!r} (topic {item[2]!r}) cannot be read: {what}",
         originator_id=item[0],
         originator_version=item[1],

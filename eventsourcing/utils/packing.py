@@ -11,7 +11,15 @@ from typing import Any, Literal, TypeAlias
 
 from eventsourcing.exceptions import DecodeError, ProgrammingError
 
-__all__ = ["LARGEST", "PLAIN", "Compression", "check_compression", "pack", "unpack"]
+__all__ = [
+    "LARGEST",
+    "PLAIN",
+    "Compression",
+    "UnpackerMissing",
+    "check_compression",
+    "pack",
+    "unpack",
+]
 
 Compression: TypeAlias = Literal["zlib", "zstd"]
 
@@ -19,6 +27,10 @@ LARGEST = 64 * 2**20
 """Bytes that may come of what was compressed, unless another bound is given."""
 
 PLAIN, ZLIB, ZSTD = b"\0", b"\1", b"\2"
+
+
+class UnpackerMissing(ProgrammingError):
+    """The package that packs and unpacks is not installed."""
 
 
 def check_compression(name: str | None) -> None:
@@ -59,7 +71,7 @@ def unpack(data: bytes, largest: int = LARGEST) -> str:
 
     Raises:
         DecodeError: it is not what :func:`pack` returns, or would be larger.
-        ProgrammingError: what has to unpack it is not installed.
+        UnpackerMissing: what has to unpack it is not installed.
     """
     how, body = data[:1], data[1:]
     if how == ZLIB:
@@ -97,7 +109,7 @@ def _zstd() -> Any:
         else:
             from backports import zstd
     except ImportError as error:
-        raise ProgrammingError(
-            "Zstandard needs Python 3.14, or: pip install 'eventsourcing[zstd]'"
+        raise UnpackerMissing(
+            "Zstandard is not installed: take Python 3.14, or pip install 'eventsourcing[zstd]'"
         ) from error
     return zstd

@@ -3,6 +3,7 @@
 import random
 import shutil
 import sqlite3
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -18,6 +19,8 @@ from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.application.verifying import Report, make_checkpoint, prove, verify
 from eventsourcing.exceptions import DataIntegrityError, ProgrammingError
 from eventsourcing.infrastructure.memory import MemoryRecordManager
+from eventsourcing.infrastructure.protection import Protection
+from eventsourcing.infrastructure.sequenceditem import StoredEvent
 from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
 from eventsourcing.infrastructure.sqlalchemy.resealing import reseal
 from eventsourcing.utils.cipher import CipherKey, Keyring
@@ -52,8 +55,9 @@ def opened(backend: Backend) -> Iterator[SimpleApplication]:
         yield app
 
 
-def fill(app: SimpleApplication) -> None:
-    accounts = [Account.create(id=f"A-{n}", owner=f"owner {n}") for n in range(STREAMS)]
+def fill(app: SimpleApplication, first: int = 0) -> None:
+    names = range(first, first + STREAMS)
+    accounts = [Account.create(id=f"A-{n}", owner=f"owner {n}") for n in names]
     app.save(*accounts)
     for amount in range(1, DEPOSITS):
         for account in accounts:
@@ -123,6 +127,22 @@ def test_rows_that_cannot_be_read_are_named_and_the_walk_goes_on(
     report = verify(sql_app)
     assert kinds(report) == [("unreadable", "A-1", 2), ("unreadable", "A-1", 4)]
     assert report.events == STREAMS * DEPOSITS
+
+
+def test_rows_that_nothing_here_unpacks_are_named_and_the_walk_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    protection = Protection(None, store_id="stored_events", compression="zlib")
+    manager = MemoryRecordManager()
+    with SimpleApplication(record_manager=manager, protection=protection) as app:
+        manager.record([StoredEvent("A-0", 0, "t", "~z1:AmFiYw==", "0" * 32)])  # zstd, it says
+        fill(app, first=1)
+        for module in ("backports", "compression"):
+            monkeypatch.setitem(sys.modules, module, None)
+        report = verify(app)
+        assert kinds(report) == [("unreadable", "A-0", 0)]
+        assert "Zstandard is not installed" in report.findings[0].message
+        assert report.events == STREAMS * DEPOSITS + 1
 
 
 def test_a_row_whose_id_is_none_is_named_and_the_walk_goes_on(

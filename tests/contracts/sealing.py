@@ -1,5 +1,6 @@
 """What an application promises whose states are encrypted and compressed."""
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -294,6 +295,23 @@ class SnapshotSealingContract:
         assert {*snapshots_of(manager)} == {"plain", "Bob", "Eve"}
         (error,) = done.failures
         assert str(error).startswith("the snapshot of version 3 of 'Bob' is encrypted with the key")
+
+    def test_what_nothing_here_unpacks_is_named_and_not_removed(
+        self, manager: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        records, found = manager.snapshots(), snapshots_of(manager)
+        packed = sealing(OLD, compression="zstd").seal(
+            '{"a":"' + "a" * 200 + '"}', *found["Ann"].place
+        )
+        ann = found["Ann"]._replace(state=packed)
+        records.put(ann._replace(digest=digest_of(ann[:-1])), replaced=3)
+        for module in ("backports", "compression"):
+            monkeypatch.setitem(sys.modules, module, None)
+        done = reseal(manager, sealing(NEW, OLD))
+        assert (done.snapshots, done.unreadable) == (1, 1)
+        assert {*snapshots_of(manager)} == {*NAMES}
+        (error,) = done.failures
+        assert "the snapshot of version 3 of 'Ann' cannot be read: Zstandard" in str(error)
 
     def test_one_that_was_replaced_meanwhile_is_left_alone(
         self, manager: Any, monkeypatch: pytest.MonkeyPatch

@@ -4,6 +4,7 @@ import base64
 import io
 import logging
 import random
+import sys
 import traceback
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +19,7 @@ from eventsourcing.exceptions import (
     CipherKeyMissing,
     ConcurrencyError,
     DataIntegrityError,
+    OpenerMissing,
     ProgrammingError,
 )
 from eventsourcing.infrastructure.eventstore import EventStore
@@ -105,6 +107,25 @@ def test_what_unpacks_to_too_much_is_refused(keys: Keyring | None) -> None:
     careful = Protection(keys, store_id="events", max_unpacked=10_000)
     with pytest.raises(DataIntegrityError, match="more than 10000 bytes"):
         careful.open(bomb, *PLACE)
+
+
+@pytest.mark.parametrize("keys", [None, Keyring(OLD)])
+def test_a_row_that_nothing_here_unpacks_is_named(
+    keys: Keyring | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = MemoryRecordManager()
+    packing = Protection(keys, store_id="events", compression="zstd")
+    with SimpleApplication(record_manager=records, protection=packing) as app:
+        diary = Diary.create(id="diary")
+        diary.write("a" * 1_000)
+        app.save(diary)
+        for module in ("backports", "compression"):
+            monkeypatch.setitem(sys.modules, module, None)
+        with pytest.raises(OpenerMissing, match="Zstandard is not installed") as caught:
+            app.repository["diary"]
+        assert (caught.value.originator_id, caught.value.originator_version) == ("diary", 1)
+    with pytest.raises(ProgrammingError, match="Zstandard is not installed"):
+        Protection(keys, store_id="events", compression="zstd")
 
 
 # -- what is changed

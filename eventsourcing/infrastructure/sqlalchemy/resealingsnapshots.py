@@ -11,6 +11,7 @@ from eventsourcing.exceptions import (
     CipherKeyMissing,
     DataIntegrityError,
     InvalidOriginatorID,
+    OpenerMissing,
     TableNotFound,
 )
 from eventsourcing.infrastructure.protection import Protection
@@ -57,20 +58,21 @@ def _changes(
             record = SnapshotRecord(id_from_text(row[0]), *row[1:])
             state = record.opened(protection)
             new = record._replace(state=state).sealed(protection)
-        except CipherKeyMissing as error:
-            failed(_key_missing(error))
+        except OpenerMissing as error:
+            failed(_missing(error))
         except (DataIntegrityError, InvalidOriginatorID):
             yield row, None
         else:
             yield row, new
 
 
-def _key_missing(error: CipherKeyMissing) -> CipherKeyMissing:
+def _missing(error: OpenerMissing) -> OpenerMissing:
     """Returns the error as one of a snapshot, for that is how it was raised for an event."""
-    stream, version = error.originator_id, error.originator_version
+    what = f"cannot be read: {error.__cause__}"
+    if isinstance(error, CipherKeyMissing):
+        what = f"is encrypted with the key {error.key_id!r}, which is not there"
     error.args = (
-        f"the snapshot of version {version} of {stream!r} is encrypted with the key"
-        f" {error.key_id!r}, which is not there",
+        f"the snapshot of version {error.originator_version} of {error.originator_id!r} {what}",
     )
     return error
 
