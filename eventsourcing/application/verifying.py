@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from eventsourcing.application.checkpoints import Checkpoint, Proof, check_signs, entry_of
@@ -14,6 +14,7 @@ from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.exceptions import (
     DataIntegrityError,
     EventSourcingError,
+    OpenerMissing,
     ProgrammingError,
     TopicResolutionError,
 )
@@ -100,17 +101,22 @@ def verify(
         ProgrammingError: there is a checkpoint and no key, or the key is no public one; or the
             store has no feed.
         DataIntegrityError: a checkpoint is not signed with the key.
+        OpenerMissing: a checkpoint covers a row that is sealed, and the application has no key or
+            ``Protection`` for it: so nobody can tell if it was changed. (Without checkpoints, such
+            a row is a finding.)
         PersistenceError: the database could not be read.
     """
     waiting = _checked(checkpoints, key)
     feed = application.event_store.record_manager.feed()
     report, tree = Report(position=feed.high_water_mark().position), MerkleTree()
-    for position, leaf, findings in _leaves(application, feed, report.position):
-        while waiting and waiting[0].position < position:
+    for row in _rows(application, feed, report.position):
+        while waiting and waiting[0].position < row.position:
             _compare(report, waiting.pop(0), tree)
-        for finding in findings:
+        if waiting and row.unopened is not None:
+            raise row.unopened
+        for finding in row.findings:
             report.add(finding)
-        tree.append(leaf)
+        tree.append(row.leaf)
         report.events = tree.size
         if on_progress is not None and tree.size % EVENTS == 0:
             on_progress(report)
@@ -129,7 +135,8 @@ def make_checkpoint(application: SimpleApplication, key: SigningKey) -> Checkpoi
     against the checkpoint before this one first, or a change between the two becomes part of it.
 
     Raises:
-        DataIntegrityError: a row cannot be read. Nothing is signed.
+        OpenerMissing: a row is sealed, and the application has no key or ``Protection`` for it.
+        DataIntegrityError: a row cannot be opened. (Nothing is signed in any of these cases.)
         ProgrammingError: the key is none that signs; or the store has no feed.
         PersistenceError: the database could not be read.
     """
@@ -150,6 +157,7 @@ def prove(application: SimpleApplication, checkpoint: Checkpoint, position: int)
     Raises:
         ProgrammingError: there is no such event before the checkpoint.
         DataIntegrityError: the store is not what it was at the checkpoint.
+        OpenerMissing: as :func:`make_checkpoint` (one of the former).
         PersistenceError: the database could not be read.
     """
     feed = application.event_store.record_manager.feed()
@@ -189,39 +197,52 @@ def _entries(application: SimpleApplication, feed: Feed, end: int) -> Iterator[t
         yield position, entry_of(position, plain)
 
 
-def _leaves(
-    application: SimpleApplication, feed: Feed, end: int
-) -> Iterator[tuple[int, bytes, Iterable[Finding]]]:
-    """Yields the position of each row, its hash, and what is wrong with it; with the first row of
-    a stream also what is wrong with the stream's chain.
+class _Row(NamedTuple):
+    """A row of the feed.
+
+    Attributes:
+        position: in the feed.
+        leaf: its hash.
+        findings: what is wrong with it; with the first row of a stream also what is wrong with
+            the stream's chain.
+        unopened: why its hash cannot be told, if all that is wrong may be that a key is missing.
     """
+
+    position: int
+    leaf: bytes
+    findings: Iterable[Finding]
+    unopened: OpenerMissing | None = None
+
+
+def _rows(application: SimpleApplication, feed: Feed, end: int) -> Iterator[_Row]:
     last = 0
     while last < end:
         try:
             for position, item in feed.get_items(FeedBounds(first=last + 1, last=end)):
                 last = position
-                leaf, finding = _leaf(application.event_store.mapper, position, item)
-                breaks = _breaks(application, item[0]) if item[1] == 0 else ()
-                yield position, leaf, chain(() if finding is None else (finding,), breaks)
+                row = _row(application.event_store.mapper, position, item)
+                if item[1] == 0:
+                    breaks = _breaks(application, item[0])
+                    row = row._replace(findings=chain(row.findings, breaks))
+                yield row
             return
         except DataIntegrityError as error:  # the id of the row's stream is none
             if error.position is None:
                 raise
             last = error.position
-            yield last, _UNREADABLE, (_unreadable(error, last),)
+            yield _Row(last, _UNREADABLE, (_unreadable(error, last),))
 
 
-def _leaf(
-    mapper: SequencedItemMapper, position: int, item: tuple[Any, ...]
-) -> tuple[bytes, Finding | None]:
+def _row(mapper: SequencedItemMapper, position: int, item: tuple[Any, ...]) -> _Row:
     leaf = _UNREADABLE
     try:
         (plain,) = mapper.unsealed((item,))
         leaf = leaf_hash(entry_of(position, plain))
         mapper.event_from_item(item)
     except (DataIntegrityError, TopicResolutionError) as error:
-        return leaf, _unreadable(error, position)
-    return leaf, None
+        unopened = error if leaf is _UNREADABLE and isinstance(error, OpenerMissing) else None
+        return _Row(position, leaf, (_unreadable(error, position),), unopened)
+    return _Row(position, leaf, ())
 
 
 def _breaks(application: SimpleApplication, stream: Any) -> Iterator[Finding]:

@@ -127,8 +127,6 @@ class Chain(ItemReader):
             if last is None:
                 return None  # the chain has not begun
             return f"event {item[1]} of {item[0]!r} has no hash, and the one before it has"
-        if self._mapper.protection is None and str(item[3]).startswith("~"):
-            return None  # who reads it says that it cannot be opened
         if before is None or before[1] != item[1] - 1:
             last = None
         if link == self._hash_of(item, last):

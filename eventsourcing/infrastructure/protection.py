@@ -37,6 +37,7 @@ __all__ = [
     "KEY_VARIABLE",
     "Protection",
     "from_base64",
+    "is_sealed",
     "key_id_of",
     "protection_of",
     "to_base64",
@@ -140,7 +141,7 @@ class Protection:
                 is refused.
         """
         try:
-            if type(text) is not str or text[:1] != _MARK:
+            if not is_sealed(text):
                 if self._refuse_plain:
                     raise DecodeError("it is not encrypted")
                 return text
@@ -208,6 +209,11 @@ def protection_of(
                 " `python -m eventsourcing keys new` prints it, or unset it to store plain text"
             )
     return None if cipher_key is None else Protection(cipher_key, store_id=store_id)
+
+
+def is_sealed(text: object) -> bool:
+    """Tells whether a state is encrypted or compressed, in a way that is known or not."""
+    return isinstance(text, str) and text.startswith(_MARK)
 
 
 def key_id_of(text: object) -> str | None:

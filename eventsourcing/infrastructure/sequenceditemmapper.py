@@ -19,7 +19,7 @@ from eventsourcing.exceptions import (
     TopicResolutionError,
 )
 from eventsourcing.infrastructure.erasure import Erasure, KeysInUse
-from eventsourcing.infrastructure.protection import Protection, unreadable
+from eventsourcing.infrastructure.protection import Protection, is_sealed, unreadable
 from eventsourcing.infrastructure.recordmanager import MAX_POSITION
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
 from eventsourcing.utils.ids import check_id
@@ -161,22 +161,29 @@ class SequencedItemMapper:
         self, items: Iterable[tuple[Any, ...]], keys: KeysInUse | None = None
     ) -> Iterator[tuple[Any, ...]]:
         """Yields stored items, or their first four fields, with their states as they were before
-        they were sealed.
+        they were sealed. Without a protection they stay as they are, to be decoded or refused by
+        :meth:`events_from_opened`.
 
         Args:
             keys: of those whose personal data was read, see :meth:`Erasure.opened`.
 
         Raises:
-            CipherKeyMissing, DataIntegrityError: a state cannot be opened.
+            OpenerMissing, DataIntegrityError: a state cannot be opened.
         """
+        if self.protection is None and self.erasure is None:
+            return iter(items)  # who decodes a sealed state says that nothing is there to open it
         unsealed = self.unsealed(items)
         return unsealed if self.erasure is None else self.erasure.opened(unsealed, keys)
 
     def unsealed(self, items: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
         """Does as :meth:`opened`, and leaves personal data encrypted in the states: so these stay
-        the same when a person is forgotten. Raises as that.
+        the same when a person is forgotten. No state that it yields is sealed.
+
+        Raises:
+            OpenerMissing: a state is sealed, and there is no protection, or no key, to open it.
+            DataIntegrityError: a state cannot be opened.
         """
-        return iter(items) if self.protection is None else map(self.protection.opened, items)
+        return map(_plain if self.protection is None else self.protection.opened, items)
 
     def event_from_opened(self, item: tuple[Any, ...]) -> DomainEvent:
         """Returns the event of an item that :meth:`opened` gave. Raises as the above."""
@@ -257,6 +264,17 @@ class SequencedItemMapper:
             return state if protection is None else protection.seal(state, *place)
 
         return seal
+
+
+def _plain(item: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Returns an item whose state is plain.
+
+    Raises:
+        OpenerMissing, DataIntegrityError: it is sealed, in a way that is known or not.
+    """
+    if is_sealed(item[3]):
+        raise unreadable(item, "it is sealed in a way that is not known")
+    return item
 
 
 def _of_row(

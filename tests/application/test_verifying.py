@@ -5,7 +5,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -17,7 +17,12 @@ import pytest
 from eventsourcing.application.checkpoints import Checkpoint
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.application.verifying import Report, make_checkpoint, prove, verify
-from eventsourcing.exceptions import DataIntegrityError, ProgrammingError
+from eventsourcing.exceptions import (
+    CipherKeyMissing,
+    DataIntegrityError,
+    OpenerMissing,
+    ProgrammingError,
+)
 from eventsourcing.infrastructure.memory import MemoryRecordManager
 from eventsourcing.infrastructure.protection import Protection
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
@@ -30,6 +35,7 @@ from tests.contracts.model import Account
 from tests.infrastructure.sqlalchemy.helpers import causes, run
 
 KEY = SigningKey(bytes(range(32)))
+CIPHER = CipherKey("mine", bytes(range(32)))
 STREAMS, DEPOSITS = 5, 6
 TRIALS = 1_000
 
@@ -293,3 +299,65 @@ def test_a_checkpoint_outlives_another_cipher_key(sqlite_file: Backend) -> None:
         assert verify(app, [checkpoint], key=KEY.public).found == 0
     with SimpleApplication(uri=sqlite_file.uri) as app:
         assert {f.kind for f in verify(app).findings} == {"unreadable"}
+
+
+SEALED = {
+    "encrypted": Protection(CIPHER.text, store_id="stored_events"),
+    "compressed": Protection(None, store_id="stored_events", compression="zlib"),
+}
+
+
+Opened = Callable[[Protection | None], SimpleApplication]
+
+
+@pytest.fixture
+def apps() -> Iterator[Opened]:
+    """Opens applications on one store."""
+    manager = MemoryRecordManager()
+    with ExitStack() as stack:
+        yield lambda protection: stack.enter_context(
+            SimpleApplication(record_manager=manager, protection=protection)
+        )
+
+
+@pytest.mark.parametrize("how", list(SEALED))
+def test_what_nothing_is_there_to_open_is_neither_signed_nor_compared(
+    how: str, apps: Opened
+) -> None:
+    app = apps(SEALED[how])
+    account = Account.create(id="A-1", owner="Ann" * 100)
+    account.deposit(1)
+    app.save(account)
+    early = make_checkpoint(app, KEY)
+    app.save(Account.create(id="A-2", owner="Ann" * 100))
+    checkpoint = make_checkpoint(app, KEY)
+    assert verify(app, [checkpoint], key=KEY.public).found == 0
+    openers: list[Protection | None] = [None]
+    if how == "encrypted":  # nor does a protection without the key open it
+        other = Protection(CipherKey.new("other").text, store_id="stored_events")
+        openers += [SEALED["compressed"], other]
+    for protection in openers:
+        closed = apps(protection)
+        error = CipherKeyMissing if how == "encrypted" else OpenerMissing
+        for use in (
+            partial(make_checkpoint, closed, KEY),
+            partial(prove, closed, checkpoint, 1),
+            partial(verify, closed, [checkpoint], key=KEY.public),
+            partial(verify, closed, [checkpoint, early], key=KEY.public),
+        ):
+            with pytest.raises(error, match="'A-1'") as caught:
+                use()
+            assert isinstance(caught.value, error)
+        report = verify(closed)  # names each row
+        assert {f.kind for f in report.findings} == {"unreadable"}
+
+
+def test_what_comes_behind_all_checkpoints_need_not_be_opened_to_compare_them(
+    apps: Opened,
+) -> None:
+    plain = apps(None)
+    plain.save(Account.create(id="A-1", owner="Ann"))
+    checkpoint = make_checkpoint(plain, KEY)
+    apps(SEALED["encrypted"]).save(Account.create(id="A-2", owner="Ann"))
+    report = verify(plain, [checkpoint], key=KEY.public)
+    assert kinds(report) == [("unreadable", "A-2", 0)]
