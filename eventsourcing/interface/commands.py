@@ -12,6 +12,7 @@ from eventsourcing.application.projections.status import ProjectionMonitor, as_t
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.exceptions import EventSourcingError
 from eventsourcing.interface import feedcommand, keycommands, schemacommand, verifycommands
+from eventsourcing.interface.storeoptions import add_table
 
 __all__ = ["main"]
 
@@ -48,9 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     about = "Watch how far projections have come, and who works on them, in a live table."
     command = commands.add_parser("projections", help=about, description=about)
-    command.add_argument("--uri", help="of the database; by default that of DB_URI")
-    command.add_argument("--table", default="stored_events", help="of the events")
-    command.add_argument("--schema", help="of the table of events")
+    add_table(command)
     command.add_argument("--interval", type=float, default=2.0, help="in seconds; by default 2")
     command.add_argument("--times", type=int, help="to look; by default until you press Ctrl-C")
     command.set_defaults(run=_projections)

@@ -9,6 +9,7 @@ from typing import Any, TextIO
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.interface.notificationlog import LocalSections
 from eventsourcing.interface.server import SectionsServer
+from eventsourcing.interface.storeoptions import add_table
 
 __all__ = ["add_commands"]
 
@@ -20,9 +21,7 @@ def add_commands(commands: Any) -> None:
         " you press Ctrl-C. Whoever can reach the port reads all events."
     )
     command = commands.add_parser("feed", help=about, description=about)
-    command.add_argument("--uri", help="of the database; by default that of DB_URI")
-    command.add_argument("--table", default="stored_events", help="of the events")
-    command.add_argument("--schema", help="of the table of events")
+    add_table(command)
     command.add_argument("--host", default="127.0.0.1", help="an address of the loopback network")
     command.add_argument("--port", type=int, default=0, help="by default any that is free")
     command.add_argument("--section-size", type=int, default=100, help="positions, at most")

@@ -10,6 +10,7 @@ from eventsourcing.exceptions import ProgrammingError
 from eventsourcing.infrastructure.protection import KEY_VARIABLE, Protection
 from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
 from eventsourcing.infrastructure.sqlalchemy.resealing import Resealing, reseal
+from eventsourcing.interface.storeoptions import add_protection, add_table, protected_application
 from eventsourcing.utils.cipher import CipherKey
 
 __all__ = ["add_commands"]
@@ -30,10 +31,8 @@ def add_commands(commands: Any) -> None:
         " others read and write."
     )
     command = actions.add_parser("reseal", help=about, description=about)
-    command.add_argument("--uri", help="of the database; by default that of DB_URI")
-    command.add_argument("--table", default="stored_events", help="of the events")
-    command.add_argument("--schema", help="of the table of events")
-    command.add_argument("--store-id", help="as the Protection has it; by default the table")
+    add_table(command)
+    add_protection(command)
     command.add_argument("--plain-too", action="store_true", help="encrypt plain states too")
     command.add_argument("--compression", choices=("zlib", "zstd"), help="of what is written")
     command.add_argument("--start", type=int, default=1, help="position in the feed to begin with")
@@ -52,16 +51,12 @@ def _reseal(given: argparse.Namespace, output: TextIO) -> int:
         output.write(f"position {done.position}: {rows}{snapshots}\n")
         output.flush()
 
-    with SimpleApplication(
-        given.uri, table_name=given.table, schema=given.schema, setup_table=False
-    ) as app:
+    with protected_application(given) as app:
         own = app.event_store.mapper.protection
         manager = app.event_store.record_manager
-        if own is None or not isinstance(manager, SQLAlchemyRecordManager):
+        if own is None or own.keys is None or not isinstance(manager, SQLAlchemyRecordManager):
             raise ProgrammingError(f"the environment variable {KEY_VARIABLE} has no keys")
-        protection = Protection(
-            own.keys, store_id=given.store_id or own.store_id, compression=given.compression
-        )
+        protection = Protection(own.keys, store_id=own.store_id, compression=given.compression)
         done = reseal(
             manager, protection, start=given.start, plain_too=given.plain_too, progress=show
         )

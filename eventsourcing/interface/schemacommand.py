@@ -8,6 +8,7 @@ from typing import Any, TextIO
 
 from eventsourcing.application.eventshapes import json_schema
 from eventsourcing.application.schemalock import check_schema_lock, write_schema_lock
+from eventsourcing.interface.storeoptions import add_modules
 
 __all__ = ["add_commands"]
 
@@ -18,7 +19,7 @@ def add_commands(commands: Any) -> None:
     """Adds the command to the parsers of the command line."""
     about = "Write the shapes of all events to a file, or check that they are what the file says."
     command = commands.add_parser("schema", help=about, description=about)
-    command.add_argument("modules", nargs="+", metavar="MODULE", help="that defines events")
+    add_modules(command, "+")
     command.add_argument("--lock", default=LOCK, help=f"the file; by default {LOCK}")
     what = command.add_mutually_exclusive_group()
     what.add_argument("--check", action="store_true", help="write nothing")

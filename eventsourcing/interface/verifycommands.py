@@ -9,9 +9,15 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from eventsourcing.application.checkpoints import Checkpoint
-from eventsourcing.application.simple import SimpleApplication
+from eventsourcing.application.eventshapes import imported
 from eventsourcing.application.verifying import Report, make_checkpoint, verify
 from eventsourcing.exceptions import EventSourcingError, ProgrammingError
+from eventsourcing.interface.storeoptions import (
+    add_modules,
+    add_protection,
+    add_table,
+    protected_application,
+)
 from eventsourcing.utils.signing import PublicKey, SigningKey
 
 __all__ = ["add_commands"]
@@ -26,7 +32,9 @@ def add_commands(commands: Any) -> None:
         " something is, and with 2 if that could not be found out."
     )
     command = commands.add_parser("verify", help=about, description=about)
-    _add_store(command)
+    add_modules(command, "*")
+    add_table(command)
+    add_protection(command)
     command.add_argument(
         "--checkpoint", nargs="+", type=Path, default=[], help="files of checkpoints to compare"
     )
@@ -44,36 +52,18 @@ def add_commands(commands: Any) -> None:
     command.set_defaults(run=_new_key)
     about = "Print a signed checkpoint of all events that there are now."
     command = actions.add_parser("sign", help=about, description=about)
-    _add_store(command)
+    add_table(command)
+    add_protection(command)
     command.add_argument("--key-file", type=Path, required=True, help="with the signing key")
     command.set_defaults(run=_sign)
-
-
-def _add_store(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--uri", help="of the database; by default that of DB_URI")
-    command.add_argument("--table", default="stored_events", help="of the events")
-    command.add_argument("--schema", help="of the table of events")
-    command.add_argument(
-        "--package", nargs="+", default=[], help="from which event classes may be imported"
-    )
-
-
-def _application(given: argparse.Namespace, chained: bool = False) -> SimpleApplication:
-    return SimpleApplication(
-        given.uri,
-        table_name=given.table,
-        schema=given.schema,
-        setup_table=False,
-        topic_prefixes=given.package,
-        chained=chained,
-    )
 
 
 def _verify(given: argparse.Namespace, output: TextIO) -> int:
     try:
         key = None if given.public_key is None else PublicKey.from_text(given.public_key)
         checkpoints = [Checkpoint.from_text(_text_of(path)) for path in given.checkpoint]
-        with _application(given, given.chained) as app:
+        names = imported(given.modules)
+        with protected_application(given, names, given.chained) as app:
             report = verify(app, checkpoints, key=key, on_progress=_show_progress)
     except EventSourcingError as error:
         output.write(f"{type(error).__name__}: {error}\n")
@@ -90,7 +80,7 @@ def _new_key(given: argparse.Namespace, output: TextIO) -> int:
 
 def _sign(given: argparse.Namespace, output: TextIO) -> int:
     key = SigningKey.from_text(_text_of(given.key_file).partition("\n")[0])
-    with _application(given) as app:
+    with protected_application(given) as app:
         output.write(f"{make_checkpoint(app, key).text}\n")
     return FINE
 

@@ -11,7 +11,7 @@ import pytest
 
 from eventsourcing.application.policies import SnapshottingPolicy
 from eventsourcing.application.simple import SimpleApplication
-from eventsourcing.infrastructure.protection import key_id_of
+from eventsourcing.infrastructure.protection import Protection, key_id_of
 from eventsourcing.interface.commands import main
 from eventsourcing.utils.cipher import CipherKey, Keyring
 from tests.backends import Backend
@@ -102,6 +102,24 @@ def test_keys_of_subjects_are_written_again(
 
     assert (status, "4 states, 0 snapshots and 2 keys of subjects written" in text) == (0, True)
     with SimpleApplication(sqlite_file.uri, cipher_key=NEW.text) as app:
+        assert app.repository.get(customer.id, Customer).name == CANARY
+
+
+def test_a_store_that_has_another_name_than_its_table_is_written_again(
+    sqlite_file: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with SimpleApplication(
+        sqlite_file.uri, protection=Protection(OLD.text, store_id="shop")
+    ) as app:
+        customer = saved_customer(app)
+    monkeypatch.setenv("CIPHER_KEY", f"{NEW.text} {OLD.text}")
+
+    status, text = run("keys", "reseal", "--uri", str(sqlite_file.uri), "--store-id", "shop")
+
+    assert (status, "4 states, 0 snapshots and 2 keys of subjects written" in text) == (0, True)
+    with SimpleApplication(
+        sqlite_file.uri, protection=Protection(NEW.text, store_id="shop")
+    ) as app:
         assert app.repository.get(customer.id, Customer).name == CANARY
 
 

@@ -2,15 +2,37 @@
 
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from eventsourcing.application.simple import SimpleApplication
+from eventsourcing.infrastructure.protection import Protection
 from eventsourcing.interface.commands import main
+from eventsourcing.utils.cipher import CipherKey
 from tests.backends import Backend
 from tests.contracts.model import Account
 from tests.infrastructure.sqlalchemy.helpers import run as execute
+
+ROOT = Path(__file__).parents[2]
+BANK = """
+from eventsourcing.application.simple import SimpleApplication
+from eventsourcing.domain.model.aggregate import AggregateRoot
+
+class Savings(AggregateRoot, topic="savings"):
+    pass
+
+class Ledger(AggregateRoot, aliases=("formerly#Account",)):
+    pass
+
+if __name__ == "__main__":
+    import bank.accounts
+    with SimpleApplication() as app:
+        app.save(bank.accounts.Savings.create(id="s"), bank.accounts.Ledger.create(id="l"))
+"""
 
 
 def run(*arguments: object) -> tuple[int, str]:
@@ -87,3 +109,55 @@ def test_chains_are_verified_where_that_is_asked_for(sql_backend: Backend) -> No
     status, output = run("verify", "--uri", sql_backend.uri, "--chained")
     assert status == 1
     assert "broken chain: event 1 of 'A-1' is not what was stored there" in output
+
+
+def test_modules_are_imported_for_topics_that_do_not_name_them(
+    sqlite_file: Backend, tmp_path: Path
+) -> None:
+    (tmp_path / "bank").mkdir()
+    (tmp_path / "bank" / "__init__.py").touch()
+    (tmp_path / "bank" / "accounts.py").write_text(BANK)
+
+    def python(*arguments: str) -> tuple[int, str]:
+        path = f"{ROOT}{os.pathsep}{tmp_path}"
+        done = subprocess.run(
+            [sys.executable, "-m", *arguments],
+            env=os.environ | {"PYTHONPATH": path, "DB_URI": str(sqlite_file.uri)},
+            cwd=tmp_path,
+            text=True,
+            capture_output=True,
+            timeout=60,
+        )
+        return done.returncode, done.stdout
+
+    assert python("bank.accounts") == (0, "")
+    execute(
+        sqlite_file,
+        "UPDATE stored_events SET topic = replace(topic, 'bank.accounts#Ledger',"
+        " 'formerly#Account')",
+    )
+    fine = "2 events up to position 2: 0 findings\n"
+    assert python("eventsourcing", "verify", "bank.accounts") == (0, fine)
+    status, output = python("eventsourcing", "verify")  # control: nobody knows these topics
+    assert (status, output.count("unreadable")) == (1, 2)
+    status, output = python("eventsourcing", "verify", "bank.nothing")
+    assert (status, "the module 'bank.nothing' cannot be imported" in output) == (2, True)
+
+
+@pytest.mark.parametrize("has_key", [True, False])
+def test_a_store_with_a_protection_of_its_own_is_verified_and_signed(
+    sqlite_file: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_key: bool
+) -> None:
+    key = CipherKey.new().text
+    protection = Protection(key if has_key else None, store_id="bank", compression="zlib")
+    with SimpleApplication(sqlite_file.uri, protection=protection) as app:
+        app.save(Account.create(id="A-1", owner="Ann" * 100))
+    if has_key:
+        monkeypatch.setenv("CIPHER_KEY", key)
+    (tmp_path / "key").write_text(run("checkpoint", "new-key")[1])
+    sign = ("checkpoint", "sign", "--key-file", tmp_path / "key", "--uri", sqlite_file.uri)
+    verify = ("verify", "--uri", sqlite_file.uri)
+    assert [run(*each, "--store-id", "bank")[0] for each in (sign, verify)] == [0, 0]
+    without = [run(*each)[0] for each in (sign, verify)]
+    assert without == ([1, 1] if has_key else [0, 0])
+    assert run(*verify, "--store-id", "")[0] == 2
