@@ -123,7 +123,7 @@ def verify(
     for checkpoint in waiting:
         _compare(report, checkpoint, tree)
     report.root = tree.root()
-    for finding in (*_gaps(application, feed), *_disorder(feed)):
+    for finding in chain(_gaps(application, feed), _disorder(feed)):
         report.add(finding)
     return report
 

@@ -143,7 +143,7 @@ class Feed(ABC):
     @abstractmethod
     def incomplete_sequences(self) -> Iterator[object]:
         """Yields the ids of the sequences whose positions are not 0, 1, 2 and so on. One whose id
-        cannot be read is passed over.
+        cannot be read is passed over. Holds no more than a page of them, as :meth:`get_pages`.
 
         Raises:
             PersistenceError: as the tree in :mod:`eventsourcing.exceptions` says.
@@ -152,7 +152,7 @@ class Feed(ABC):
     @abstractmethod
     def disordered_items(self) -> Iterator[tuple[object, int]]:
         """Yields the items that the feed has before the one that precedes them in their sequence:
-        the id of the sequence, and the position in it.
+        the id of the sequence, and the position in it. In pages, too.
 
         Raises:
             PersistenceError: as the tree in :mod:`eventsourcing.exceptions` says.

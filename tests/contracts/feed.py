@@ -20,6 +20,7 @@ from eventsourcing.exceptions import (
 from eventsourcing.infrastructure.notificationlog import NotificationLog
 from eventsourcing.infrastructure.recordmanager import MAX_POSITION
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
+from eventsourcing.infrastructure.sqlalchemy import feed as sqlfeed
 from tests.contracts.eventstore import happened
 from tests.contracts.model import Account, Happened, Noted
 from tests.contracts.places import Id, Place, SQLAlchemyPlace
@@ -41,6 +42,11 @@ def filled(app: SimpleApplication) -> None:
     store(app, ("s", 0))
     store(app, ("t", 0), ("s", 1))
     store(app, ("t", 1))
+
+
+def row(stream: Id, position: int) -> StoredEvent:
+    """Return an item that is stored whatever comes before it in its stream."""
+    return StoredEvent(stream, position, "tests.contracts.model#Happened", "{}", "e" * 32)
 
 
 FILLED: list[Event] = [("s", 0), ("t", 0), ("s", 1), ("t", 1)]
@@ -203,6 +209,24 @@ class FeedContract:
                 found.append((notification.originator_id, notification.originator_version))
         found += read(log, position + 1)
         assert found == [(stream, n) for n in range(5) for stream in ("s", "t")]
+
+    def test_gaps_and_order_are_told_in_several_pages(
+        self, app: SimpleApplication, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sqlfeed, "LARGEST_PAGE", 3)
+        manager = app.event_store.record_manager
+        feed = manager.feed()
+        store(app, ("whole", 0), ("whole", 1))
+        assert [*feed.incomplete_sequences(), *feed.disordered_items()] == []
+        manager.record([row(stream, 1) for stream in STREAMS])
+        assert sorted(feed.incomplete_sequences(), key=repr) == sorted(STREAMS, key=repr)
+        assert list(feed.disordered_items()) == []
+        manager.record([row(stream, 0) for stream in STREAMS])
+        assert list(feed.incomplete_sequences()) == []
+        assert list(feed.disordered_items()) == [(stream, 1) for stream in STREAMS]
+        manager.record([row(stream, 3) for stream in STREAMS[:6]])
+        found = list(feed.incomplete_sequences())  # that are two pages, and none is left
+        assert sorted(found, key=repr) == sorted(STREAMS[:6], key=repr)
 
     # -- what is refused
 

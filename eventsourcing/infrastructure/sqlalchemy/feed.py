@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -87,13 +87,26 @@ class SQLAlchemyFeed(Feed):
 
     def incomplete_sequences(self) -> Iterator[object]:
         """See :meth:`Feed.incomplete_sequences`."""
-        rows = self._datastore.fetch(self._statements.incomplete, ())
-        return (found[0] for found in self._statements.sequences(rows))
+        return (found[0] for found in self._sequences(self._statements.incomplete))
 
     def disordered_items(self) -> Iterator[tuple[object, int]]:
         """See :meth:`Feed.disordered_items`."""
-        rows = self._datastore.fetch(self._statements.disordered, ())
-        return ((found[0], int(found[1])) for found in self._statements.sequences(rows))
+        found = self._sequences(self._statements.disordered)
+        return ((sequence, int(position)) for sequence, position, _ in found)
+
+    def _sequences(
+        self, select: Callable[[Any, int], tuple[str, tuple[Any, ...]]]
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yields what is selected, page by page: each begins behind the last row of the one
+        before.
+        """
+        size, last = LARGEST_PAGE, None
+        while True:
+            rows = self._datastore.fetch(*select(last, size))
+            yield from self._statements.sequences(rows)
+            if len(rows) < size:
+                return
+            last = rows[-1]
 
     def _seen(self) -> int:
         ((greatest,),) = self._datastore.fetch(self._statements.greatest.sql, ())

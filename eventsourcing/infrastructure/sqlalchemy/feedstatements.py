@@ -16,7 +16,6 @@ from sqlalchemy import (
     Table,
     bindparam,
     func,
-    literal,
     or_,
     select,
 )
@@ -37,6 +36,8 @@ NO_TOPIC = ""
 """The topic of a row that closes a gap (docs: explanation/feed)."""
 
 Row: TypeAlias = Sequence[Any]
+
+_LIMIT = bindparam("limit", type_=Integer)
 
 
 class FeedStatements:
@@ -69,33 +70,25 @@ class FeedStatements:
         self.greatest = self.compile(select(func.max(self.column)))
         self.count = self.compile(select(func.count()).where(self._is_between()))
         self.numbers = self.compile(
-            select(self.column)
-            .where(self._is_between())
-            .order_by(self.column)
-            .limit(bindparam("limit", type_=Integer))
+            select(self.column).where(self._is_between()).order_by(self.column).limit(_LIMIT)
         )
 
-    @cached_property
-    def incomplete(self) -> str:
-        """Selects the sequences whose positions are not 0, 1, 2 and so on."""
-        sequence, position, topic = self._columns[:3]
-        lowest, highest = func.min(position), func.max(position)
-        is_wrong = or_(lowest != 0, highest != func.count() - 1)
-        statement = select(sequence).where(self._is_item(topic)).group_by(sequence)
-        return self._literal(statement.having(is_wrong))
+    def incomplete(self, after: Row | None, limit: int) -> tuple[str, tuple[Any, ...]]:
+        """Returns the SQL and parameters that select the sequences whose positions are not 0, 1, 2
+        and so on, by their ids: see :meth:`sequences`.
 
-    @cached_property
-    def disordered(self) -> str:
-        """Selects sequence and position of the items that the feed has before their predecessor."""
-        before, after = self.table.alias("b"), self.table.alias("a")
-        sequence, position, topic = (column.name for column in self._columns[:3])
-        statement = select(after.c[sequence], after.c[position]).where(
-            after.c[sequence] == before.c[sequence],
-            after.c[position] == before.c[position] + 1,
-            after.c[self.column.name] < before.c[self.column.name],
-            self._is_item(after.c[topic]),
-        )
-        return self._literal(statement)
+        Args:
+            after: the last row of the page before.
+        """
+        query = self._incomplete if after is None else self._incomplete_after
+        return query.with_values(limit=limit, after=None if after is None else after[0])
+
+    def disordered(self, after: Row | None, limit: int) -> tuple[str, tuple[Any, ...]]:
+        """Returns the SQL and parameters that select sequence and position of the items that the
+        feed has before their predecessor, in its order: see :meth:`incomplete`.
+        """
+        query = self._disordered if after is None else self._disordered_after
+        return query.with_values(limit=limit, after=None if after is None else after[2])
 
     def sequences(self, rows: Sequence[Row]) -> Iterator[tuple[Any, ...]]:
         """Yields rows that begin with the id of a sequence, but for those whose id is none."""
@@ -161,20 +154,61 @@ class FeedStatements:
         if topics:
             names = [bindparam(f"topic{i}", type_=topic.type) for i in range(topics)]
             statement = statement.where(topic.in_(names))
-        elif self._driver.fences_gaps:
-            statement = statement.where(topic != bindparam("none", NO_TOPIC, type_=topic.type))
+        else:
+            statement = statement.where(*self._are_items(topic))
         if is_of_sequence:
             bound = bindparam("sequence", type_=sequence.type)
             statement = statement.where(sequence == bound)
         order = self.column if is_ascending else self.column.desc()
-        return statement.order_by(order).limit(bindparam("limit", type_=Integer))
+        return statement.order_by(order).limit(_LIMIT)
 
-    def _literal(self, statement: Any) -> str:
-        compiled = statement.compile(dialect=self._dialect, compile_kwargs={"literal_binds": True})
-        return str(compiled)
+    @cached_property
+    def _incomplete(self) -> Query:
+        return self.compile(self._select_incomplete())
 
-    def _is_item(self, topic: Any) -> Any:
-        return topic != literal(NO_TOPIC, topic.type)
+    @cached_property
+    def _incomplete_after(self) -> Query:
+        sequence = self._columns[0]
+        after = bindparam("after", type_=sequence.type)
+        return self.compile(self._select_incomplete().where(sequence > after))
+
+    def _select_incomplete(self) -> Select[Any]:
+        sequence, position, topic = self._columns[:3]
+        lowest, highest = func.min(position), func.max(position)
+        is_wrong = or_(lowest != 0, highest != func.count() - 1)
+        statement = select(sequence).where(*self._are_items(topic)).group_by(sequence)
+        return statement.having(is_wrong).order_by(sequence).limit(_LIMIT)
+
+    @cached_property
+    def _disordered(self) -> Query:
+        return self.compile(self._select_disordered(()))
+
+    @cached_property
+    def _disordered_after(self) -> Query:
+        return self.compile(self._select_disordered((bindparam("after", type_=BigInteger),)))
+
+    def _select_disordered(self, behind: Sequence[Any]) -> Select[Any]:
+        before, after = self.table.alias("b"), self.table.alias("a")
+        sequence, position, topic = (column.name for column in self._columns[:3])
+        number = after.c[self.column.name]
+        columns = [after.c[sequence], after.c[position], number]
+        return (
+            select(*columns)
+            .where(
+                after.c[sequence] == before.c[sequence],
+                before.c[position] == after.c[position] - 1,  # so each is found by the key
+                number < before.c[self.column.name],
+                *(number > each for each in behind),
+                *self._are_items(after.c[topic]),
+            )
+            .order_by(number)
+            .limit(_LIMIT)
+        )
+
+    def _are_items(self, topic: Any) -> Sequence[Any]:
+        """Returns the conditions by which rows are none that close gaps, where there are such."""
+        none = bindparam("none", NO_TOPIC, type_=topic.type)
+        return (topic != none,) if self._driver.fences_gaps else ()
 
     def _is_between(self) -> Any:
         return self.column.between(
