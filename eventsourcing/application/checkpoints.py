@@ -21,7 +21,7 @@ from eventsourcing.utils.ids import id_to_text
 from eventsourcing.utils.merkle import leaf_hash, root_of_proof
 from eventsourcing.utils.signing import PublicKey, SigningKey
 
-__all__ = ["Checkpoint", "Proof", "check_signs", "entry_of"]
+__all__ = ["Checkpoint", "Proof", "check_is_checkpoint", "check_signs", "entry_of"]
 
 FORMAT = 1
 
@@ -151,7 +151,9 @@ class Proof:
 
         Raises:
             DataIntegrityError: it is not, or the proof was changed.
+            ProgrammingError: this is no checkpoint.
         """
+        check_is_checkpoint(checkpoint)
         leaf = leaf_hash(self.entry)
         root = root_of_proof(leaf, self.index, checkpoint.size, self.hashes)
         if root != checkpoint.root:
@@ -159,6 +161,19 @@ class Proof:
                 f"this does not prove that an event is among the {checkpoint.size} of the"
                 f" checkpoint of position {checkpoint.position}"
             )
+
+
+def check_is_checkpoint(given: object) -> None:
+    """Checks that this is a checkpoint, and not its text.
+
+    Raises:
+        ProgrammingError: it is something else.
+    """
+    if not isinstance(given, Checkpoint):
+        raise ProgrammingError(
+            "a checkpoint is a Checkpoint (Checkpoint.from_text reads its text), not a"
+            f" {type(given).__name__}"
+        )
 
 
 def check_signs(key: object) -> None:

@@ -9,7 +9,13 @@ from itertools import chain
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from eventsourcing.application.checkpoints import Checkpoint, Proof, check_signs, entry_of
+from eventsourcing.application.checkpoints import (
+    Checkpoint,
+    Proof,
+    check_is_checkpoint,
+    check_signs,
+    entry_of,
+)
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.exceptions import (
     DataIntegrityError,
@@ -62,6 +68,8 @@ class Report:
         root: of the Merkle tree of all events, 32 bytes.
         found: how many things are wrong.
         findings: the first 1,000 of them.
+        phase: what is looked at: ``events``, then ``gaps`` in streams, then the ``order`` of the
+            feed; or ``done``.
     """
 
     events: int = 0
@@ -69,6 +77,7 @@ class Report:
     root: bytes = b""
     found: int = 0
     findings: list[Finding] = field(default_factory=list)
+    phase: str = "events"
 
     def add(self, finding: Finding) -> None:
         """Takes note of something that is wrong."""
@@ -95,11 +104,12 @@ def verify(
         application: whose events these are. The modules of their classes are to be imported.
         checkpoints: that were made of this store, in any order.
         key: by which the checkpoints are signed.
-        on_progress: is called every 10,000 events, with what was found so far.
+        on_progress: is called as each phase begins, and every 10,000 events, with what was found
+            so far.
 
     Raises:
-        ProgrammingError: there is a checkpoint and no key, or the key is no public one; or the
-            store has no feed.
+        ProgrammingError: there is a checkpoint and no key, or the key is no public one; something
+            is no checkpoint; or the store has no feed.
         DataIntegrityError: a checkpoint is not signed with the key.
         OpenerMissing: a checkpoint covers a row that is sealed, and the application has no key or
             ``Protection`` for it: so nobody can tell if it was changed. (Without checkpoints, such
@@ -109,6 +119,8 @@ def verify(
     waiting = _checked(checkpoints, key)
     feed = application.event_store.record_manager.feed()
     report, tree = Report(position=feed.high_water_mark().position), MerkleTree()
+    show = on_progress or (lambda report: None)
+    show(report)
     for row in _rows(application, feed, report.position):
         while waiting and waiting[0].position < row.position:
             _compare(report, waiting.pop(0), tree)
@@ -118,13 +130,17 @@ def verify(
             report.add(finding)
         tree.append(row.leaf)
         report.events = tree.size
-        if on_progress is not None and tree.size % EVENTS == 0:
-            on_progress(report)
+        if tree.size % EVENTS == 0:
+            show(report)
     for checkpoint in waiting:
         _compare(report, checkpoint, tree)
     report.root = tree.root()
-    for finding in chain(_gaps(application, feed), _disorder(feed)):
-        report.add(finding)
+    for phase, found in (("gaps", _gaps(application, feed)), ("order", _disorder(feed))):
+        report.phase = phase
+        show(report)
+        for finding in found:
+            report.add(finding)
+    report.phase = "done"
     return report
 
 
@@ -155,11 +171,17 @@ def prove(application: SimpleApplication, checkpoint: Checkpoint, position: int)
         position: of the event in the feed.
 
     Raises:
-        ProgrammingError: there is no such event before the checkpoint.
+        ProgrammingError: there is no such event before the checkpoint; or an argument is of the
+            wrong type.
         DataIntegrityError: the store is not what it was at the checkpoint.
         OpenerMissing: as :func:`make_checkpoint` (one of the former).
         PersistenceError: the database could not be read.
     """
+    check_is_checkpoint(checkpoint)
+    if type(position) is not int:
+        raise ProgrammingError(
+            f"position= takes an int, the event's position in the feed, not {position!r}"
+        )
     feed = application.event_store.record_manager.feed()
     before = sum(1 for _ in feed.get_items(FeedBounds(last=position - 1)))
     if not 0 < position <= checkpoint.position or before >= checkpoint.size:
@@ -183,7 +205,13 @@ def prove(application: SimpleApplication, checkpoint: Checkpoint, position: int)
 
 def _checked(checkpoints: Sequence[Checkpoint], key: PublicKey | None) -> list[Checkpoint]:
     """Returns the checkpoints by position."""
+    if isinstance(checkpoints, str | Checkpoint) or not isinstance(checkpoints, Iterable):
+        raise ProgrammingError(
+            f"checkpoints= takes a sequence of Checkpoints, not one {type(checkpoints).__name__}"
+        )
+    checkpoints = tuple(checkpoints)
     for checkpoint in checkpoints:
+        check_is_checkpoint(checkpoint)
         if key is None:
             raise ProgrammingError("a checkpoint is worth nothing without the key that signed it")
         checkpoint.check(key)

@@ -42,7 +42,7 @@ def add_commands(commands: Any) -> None:
     command.add_argument(
         "--chained", action="store_true", help="check the chains of hashes that streams have"
     )
-    command.add_argument("--json", action="store_true", help="report in JSON")
+    command.add_argument("--json", action="store_true", help="report in JSON, errors too")
     command.set_defaults(run=_verify)
     about = "Make signed checkpoints of a store, to be kept outside of the database."
     family = commands.add_parser("checkpoint", help=about, description=about)
@@ -66,7 +66,9 @@ def _verify(given: argparse.Namespace, output: TextIO) -> int:
         with protected_application(given, names, given.chained) as app:
             report = verify(app, checkpoints, key=key, on_progress=_show_progress)
     except EventSourcingError as error:
-        output.write(f"{type(error).__name__}: {error}\n")
+        what = type(error).__name__
+        made = {"error": {"type": what, "message": str(error)}}
+        output.write(f"{json.dumps(made) if given.json else f'{what}: {error}'}\n")
         return FAILED
     output.write(_as_json(report) if given.json else _as_text(report))
     return DAMAGED if report.found else FINE
@@ -93,7 +95,8 @@ def _text_of(path: Path) -> str:
 
 
 def _show_progress(report: Report) -> None:
-    sys.stderr.write(f"{report.events} events, {report.found} findings\n")
+    sys.stderr.write(f"{report.phase}: {report.events} events, {report.found} findings\n")
+    sys.stderr.flush()
 
 
 def _as_text(report: Report) -> str:

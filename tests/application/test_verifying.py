@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from eventsourcing.application import verifying
 from eventsourcing.application.checkpoints import Checkpoint
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.application.verifying import Report, make_checkpoint, prove, verify
@@ -264,6 +265,38 @@ def test_checkpoints_and_keys_are_texts(app: SimpleApplication) -> None:
         PublicKey.from_text(KEY.text)
     with pytest.raises(ProgrammingError, match="a signing key is"):
         SigningKey.from_text(KEY.public.text)
+
+
+def test_arguments_of_the_wrong_type_are_refused(app: SimpleApplication) -> None:
+    checkpoint = make_checkpoint(app, KEY)
+    wrong: Any
+    for wrong in ("1", 1.0, None, True):
+        with pytest.raises(ProgrammingError, match="position= takes an int"):
+            prove(app, checkpoint, wrong)
+    for wrong in (checkpoint, checkpoint.text, 7):
+        with pytest.raises(ProgrammingError, match="takes a sequence of Checkpoints"):
+            verify(app, wrong, key=KEY.public)
+    proof = prove(app, checkpoint, 1)
+    for wrong in (checkpoint.text, None):
+        for use in (
+            partial(verify, app, [checkpoint, wrong], key=KEY.public),
+            partial(prove, app, wrong, 1),
+            partial(proof.check, wrong),
+        ):
+            with pytest.raises(ProgrammingError, match="reads its text"):
+                use()
+
+
+def test_each_phase_is_shown_as_it_begins(
+    app: SimpleApplication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifying, "EVENTS", STREAMS * DEPOSITS // 2)
+    shown: list[tuple[str, int]] = []
+    done = verify(app, on_progress=lambda report: shown.append((report.phase, report.events)))
+    half, whole = STREAMS * DEPOSITS // 2, STREAMS * DEPOSITS
+    walk = [("events", 0), ("events", half), ("events", whole)]
+    assert shown == [*walk, ("gaps", whole), ("order", whole)]
+    assert done.phase == "done"
 
 
 def test_an_event_is_proved_to_be_among_those_of_a_checkpoint(app: SimpleApplication) -> None:

@@ -61,6 +61,17 @@ def test_a_store_is_verified(sql_backend: Backend) -> None:
     assert "missing: event 1 is missing in the stream of 'A-1'" in output
 
 
+def test_each_phase_is_shown(sqlite_file: Backend, capsys: pytest.CaptureFixture[str]) -> None:
+    deposit(sqlite_file)
+    run("verify", "--uri", sqlite_file.uri)
+    shown = capsys.readouterr().err.splitlines()
+    assert shown == [
+        "events: 0 events, 0 findings",
+        "gaps: 3 events, 0 findings",
+        "order: 3 events, 0 findings",
+    ]
+
+
 def test_the_report_can_be_had_in_json(sqlite_file: Backend) -> None:
     deposit(sqlite_file)
     execute(sqlite_file, "DELETE FROM stored_events WHERE originator_version = 1")
@@ -94,6 +105,9 @@ def test_what_cannot_be_found_out_is_neither_fine_nor_damaged(
 ) -> None:
     status, output = run("verify", "--uri", sqlite_file.uri)
     assert (status, output.partition(":")[0]) == (2, "TableNotFound")
+    status, output = run("verify", "--uri", sqlite_file.uri, "--json")
+    assert (status, json.loads(output)["error"]["type"]) == (2, "TableNotFound")
+    assert "no such table" in json.loads(output)["error"]["message"]
     status, output = run("verify", "--checkpoint", tmp_path / "none", "--uri", sqlite_file.uri)
     assert (status, output.partition(":")[0]) == (2, "ProgrammingError")
 
