@@ -16,7 +16,7 @@ from typing import Any
 
 from eventsourcing.exceptions import DataIntegrityError, ProgrammingError
 from eventsourcing.infrastructure.sequenceditem import ChainedEvent
-from eventsourcing.utils.cipher import framed
+from eventsourcing.utils.cipher import framed, unframed
 from eventsourcing.utils.ids import id_to_text
 from eventsourcing.utils.merkle import leaf_hash, root_of_proof
 from eventsourcing.utils.signing import PublicKey, SigningKey
@@ -24,6 +24,7 @@ from eventsourcing.utils.signing import PublicKey, SigningKey
 __all__ = ["Checkpoint", "Proof", "check_is_checkpoint", "check_signs", "entry_of"]
 
 FORMAT = 1
+HASH_BYTES = 32
 
 
 def entry_of(position: int, item: tuple[Any, ...]) -> bytes:
@@ -132,7 +133,8 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Proof:
-    """Shows that an event is among those of a checkpoint, and shows no other.
+    """Shows that an event is among those of a checkpoint, and shows no other. Its ``repr`` does not
+    show the event.
 
     Attributes:
         index: how many events are before it in the feed.
@@ -144,6 +146,46 @@ class Proof:
     index: int
     entry: bytes = field(repr=False)
     hashes: tuple[bytes, ...]
+
+    @classmethod
+    def from_text(cls, text: str) -> Proof:
+        """Returns the proof that :attr:`text` gave. It is not checked yet.
+
+        Raises:
+            DataIntegrityError: it is no such text. The message does not show it.
+        """
+        try:
+            found = json.loads(text)
+            index, hashes = found["index"], tuple(map(bytes.fromhex, found["hashes"]))
+            is_one = found["format"] == FORMAT and type(index) is int
+            if not is_one or any(len(each) != HASH_BYTES for each in hashes):
+                raise ValueError
+            return cls(index, b64decode(found["entry"], validate=True), hashes)
+        except Exception as error:
+            what = type(error).__name__  # no more, which may be of the event
+            raise DataIntegrityError(f"this is not a proof: {what}") from None
+
+    @property
+    def text(self) -> str:
+        """The proof as one line of JSON, with all of the event."""
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "index": self.index,
+                "entry": b64encode(self.entry).decode(),
+                "hashes": [each.hex() for each in self.hashes],
+            }
+        )
+
+    @property
+    def values(self) -> list[str | None]:
+        """The event's position in the feed, and the fields of its item, as :func:`entry_of` has
+        them.
+
+        Raises:
+            DecodeError: the entry is none. (One that was checked is one.)
+        """
+        return unframed(self.entry)
 
     def check(self, checkpoint: Checkpoint) -> None:
         """Checks that the event is among those of the checkpoint, whose signature is another

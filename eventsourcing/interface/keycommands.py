@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import Any, TextIO
 
-from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.exceptions import ProgrammingError
 from eventsourcing.infrastructure.protection import KEY_VARIABLE, Protection
 from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager

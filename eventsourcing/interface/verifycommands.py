@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any, TextIO
 
-from eventsourcing.application.checkpoints import Checkpoint
+from eventsourcing.application.checkpoints import Checkpoint, Proof
 from eventsourcing.application.eventshapes import imported
-from eventsourcing.application.verifying import Report, make_checkpoint, verify
+from eventsourcing.application.verifying import Report, make_checkpoint, prove, verify
 from eventsourcing.exceptions import EventSourcingError, ProgrammingError
 from eventsourcing.interface.storeoptions import (
     add_modules,
@@ -44,7 +44,10 @@ def add_commands(commands: Any) -> None:
     )
     command.add_argument("--json", action="store_true", help="report in JSON, errors too")
     command.set_defaults(run=_verify)
-    about = "Make signed checkpoints of a store, to be kept outside of the database."
+    about = (
+        "Make signed checkpoints of a store, to be kept outside of the database, and proofs of"
+        " single events."
+    )
     family = commands.add_parser("checkpoint", help=about, description=about)
     actions = family.add_subparsers(required=True, metavar="ACTION")
     about = "Print a new signing key, which is a secret, and below it its public key."
@@ -56,6 +59,29 @@ def add_commands(commands: Any) -> None:
     add_protection(command)
     command.add_argument("--key-file", type=Path, required=True, help="with the signing key")
     command.set_defaults(run=_sign)
+    about = (
+        "Print the proof that an event is among those of a checkpoint. It shows all of the event."
+    )
+    command = actions.add_parser("prove", help=about, description=about)
+    add_table(command)
+    add_protection(command)
+    _add_checkpoint(command)
+    command.add_argument("--position", type=int, required=True, help="of the event in the feed")
+    command.set_defaults(run=_prove)
+    about = (
+        "Check a proof, without the store: that its event is among those of a checkpoint, and that"
+        " the checkpoint is signed. Prints the event's position in the feed and its fields, and"
+        " exits with 1 if it is not so."
+    )
+    command = actions.add_parser("check", help=about, description=about)
+    _add_checkpoint(command)
+    command.add_argument("--proof", type=Path, required=True, help="the file of the proof")
+    command.add_argument("--public-key", required=True, help="by which the checkpoint is signed")
+    command.set_defaults(run=_check)
+
+
+def _add_checkpoint(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--checkpoint", type=Path, required=True, help="the file of it")
 
 
 def _verify(given: argparse.Namespace, output: TextIO) -> int:
@@ -84,6 +110,22 @@ def _sign(given: argparse.Namespace, output: TextIO) -> int:
     key = SigningKey.from_text(_text_of(given.key_file).partition("\n")[0])
     with protected_application(given) as app:
         output.write(f"{make_checkpoint(app, key).text}\n")
+    return FINE
+
+
+def _prove(given: argparse.Namespace, output: TextIO) -> int:
+    checkpoint = Checkpoint.from_text(_text_of(given.checkpoint))
+    with protected_application(given) as app:
+        output.write(f"{prove(app, checkpoint, given.position).text}\n")
+    return FINE
+
+
+def _check(given: argparse.Namespace, output: TextIO) -> int:
+    checkpoint = Checkpoint.from_text(_text_of(given.checkpoint))
+    checkpoint.check(PublicKey.from_text(given.public_key))
+    proof = Proof.from_text(_text_of(given.proof))
+    proof.check(checkpoint)
+    output.write(f"{json.dumps(proof.values)}\n")
     return FINE
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from eventsourcing.exceptions import DecodeError, ProgrammingError
 
-__all__ = ["KEY_ID", "CipherKey", "Keyring", "framed"]
+__all__ = ["KEY_ID", "CipherKey", "Keyring", "framed", "unframed"]
 
 KEY_ID = r"[A-Za-z0-9_.-]{1,64}"
 KEY_BYTES, NONCE_BYTES, CHECK_BYTES = 32, 12, 4
@@ -178,3 +178,26 @@ def framed(*parts: str | None) -> bytes:
     return b"".join(
         b"\xff" * 8 if each is None else len(each).to_bytes(8, "big") + each for each in encoded
     )
+
+
+def unframed(data: bytes) -> list[str | None]:
+    """Returns the parts that :func:`framed` was given.
+
+    Raises:
+        DecodeError: it is not what that returns. The message does not show it.
+    """
+    found: list[str | None] = []
+    while data:
+        head, data = data[:8], data[8:]
+        if head == b"\xff" * 8:
+            found.append(None)
+            continue
+        length = int.from_bytes(head, "big")
+        if len(head) < 8 or length > len(data):
+            raise DecodeError("a part is cut off")
+        try:
+            found.append(data[:length].decode("utf-8", "surrogatepass"))
+        except UnicodeDecodeError:
+            raise DecodeError("a part is no UTF-8") from None  # the cause holds it
+        data = data[length:]
+    return found

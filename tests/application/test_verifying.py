@@ -1,5 +1,6 @@
 """A store is walked, and what is wrong with it is named."""
 
+import json
 import random
 import shutil
 import sqlite3
@@ -15,12 +16,13 @@ from typing import Any
 import pytest
 
 from eventsourcing.application import verifying
-from eventsourcing.application.checkpoints import Checkpoint
+from eventsourcing.application.checkpoints import Checkpoint, Proof
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.application.verifying import Report, make_checkpoint, prove, verify
 from eventsourcing.exceptions import (
     CipherKeyMissing,
     DataIntegrityError,
+    DecodeError,
     OpenerMissing,
     ProgrammingError,
 )
@@ -33,7 +35,7 @@ from eventsourcing.utils.cipher import CipherKey, Keyring
 from eventsourcing.utils.signing import PublicKey, SigningKey
 from tests.backends import Backend
 from tests.contracts.model import Account
-from tests.infrastructure.sqlalchemy.helpers import causes, run
+from tests.infrastructure.sqlalchemy.helpers import causes, run, shown
 
 KEY = SigningKey(bytes(range(32)))
 CIPHER = CipherKey("mine", bytes(range(32)))
@@ -291,11 +293,11 @@ def test_each_phase_is_shown_as_it_begins(
     app: SimpleApplication, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verifying, "EVENTS", STREAMS * DEPOSITS // 2)
-    shown: list[tuple[str, int]] = []
-    done = verify(app, on_progress=lambda report: shown.append((report.phase, report.events)))
+    seen: list[tuple[str, int]] = []
+    done = verify(app, on_progress=lambda report: seen.append((report.phase, report.events)))
     half, whole = STREAMS * DEPOSITS // 2, STREAMS * DEPOSITS
     walk = [("events", 0), ("events", half), ("events", whole)]
-    assert shown == [*walk, ("gaps", whole), ("order", whole)]
+    assert seen == [*walk, ("gaps", whole), ("order", whole)]
     assert done.phase == "done"
 
 
@@ -314,9 +316,36 @@ def test_an_event_is_proved_to_be_among_those_of_a_checkpoint(app: SimpleApplica
         ):
             with pytest.raises(DataIntegrityError, match="does not prove"):
                 forged.check(checkpoint)
+        assert Proof.from_text(proof.text) == proof
+        assert proof.values[0] == str(position)
+        assert "originator_topic" not in repr(proof)
     for position in (0, checkpoint.position + 1):
         with pytest.raises(ProgrammingError, match="covers no event"):
             prove(app, checkpoint, position)
+
+
+def test_what_is_no_proof_is_refused_and_not_shown(app: SimpleApplication) -> None:
+    proof = prove(app, make_checkpoint(app, KEY), 1)
+    assert "owner 0" in str(proof.values)
+    made = json.loads(proof.text)
+    for changed in (
+        {"format": 2},
+        {"index": "owner 0"},
+        {"index": True},
+        {"entry": "owner 0"},
+        {"hashes": ["owner 0"]},
+        {"hashes": ["00" * 31]},
+        {"hashes": None},
+    ):
+        with pytest.raises(DataIntegrityError, match="this is not a proof") as caught:
+            Proof.from_text(json.dumps(made | changed))
+        assert "owner 0" not in shown(caught.value)
+    for text in ("", "[]", "owner 0", proof.text[:-1]):
+        with pytest.raises(DataIntegrityError, match="this is not a proof"):
+            Proof.from_text(text)
+    for entry in (proof.entry[:-1], b"\0" * 7 + b"\1\xff", b"\0"):
+        with pytest.raises(DecodeError, match="a part is"):
+            _ = replace(proof, entry=entry).values
 
 
 def test_a_checkpoint_outlives_another_cipher_key(sqlite_file: Backend) -> None:

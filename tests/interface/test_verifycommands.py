@@ -100,6 +100,30 @@ def test_a_checkpoint_is_signed_and_compared(
     assert "changed: up to position 3 of the feed there are 2 events, where there were 3" in output
 
 
+def test_an_event_is_proved_and_the_proof_checked_without_the_store(
+    sqlite_file: Backend, tmp_path: Path
+) -> None:
+    deposit(sqlite_file)
+    key, checkpoint, proof = (tmp_path / name for name in ("key", "checkpoint", "proof"))
+    key.write_text(run("checkpoint", "new-key")[1])
+    store = ("--uri", sqlite_file.uri)
+    checkpoint.write_text(run("checkpoint", "sign", *store, "--key-file", key)[1])
+    prove = ("checkpoint", "prove", *store, "--checkpoint", checkpoint, "--position")
+    status, text = run(*prove, 2)
+    proof.write_text(text)
+    assert (status, run(*prove, 4)[0]) == (0, 1)
+    check = ("checkpoint", "check", "--checkpoint", checkpoint, "--proof", proof, "--public-key")
+    public = key.read_text().splitlines()[1]
+    status, text = run(*check, public)
+    position, stream, version, topic, state, *_ = json.loads(text)
+    assert (status, position, stream, version) == (0, "2", "A-1", "1")
+    assert (topic.endswith("Deposited"), '"amount":1' in state) == (True, True)
+    other = run("checkpoint", "new-key")[1].splitlines()[1]
+    assert run(*check, other)[0] == 1
+    proof.write_text(proof.read_text().replace('"index": 1', '"index": 2'))
+    assert run(*check, public)[0] == 1
+
+
 def test_what_cannot_be_found_out_is_neither_fine_nor_damaged(
     sqlite_file: Backend, tmp_path: Path
 ) -> None:

@@ -89,7 +89,8 @@ def test_what_may_be_encrypted_anew_has_to_be_asked_for_again(tmp_path: Path) ->
         http_app = SectionsHTTP(LocalSections(app.notification_log, section_size=10))
         assert http_app.respond("GET", "/1,10", header(first, "ETag")).status == 304
         manager, protection = app.event_store.record_manager, app.event_store.mapper.protection
-        assert isinstance(manager, SQLAlchemyRecordManager) and protection is not None
+        assert isinstance(manager, SQLAlchemyRecordManager)
+        assert protection is not None
         reseal(manager, protection)
         assert http_app.respond("GET", "/1,10", header(first, "ETag")).status == 200
 
