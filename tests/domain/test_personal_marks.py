@@ -237,3 +237,18 @@ def test_an_event_class_that_cannot_be_used_yet_keeps_no_attribute_from_being_se
             odd.change_attribute("street", "Main Street")
     finally:
         del globals()["Later"]
+
+
+def test_a_subclass_does_not_lose_a_mark() -> None:
+    class Named(AggregateRoot.Event):
+        name: Annotated[str, personal("(erased)")]
+
+    class Renamed(Named):
+        name: Annotated[str, personal("(gone)")]
+
+    class Leaked(Named):
+        name: str
+
+    assert schema_of(Renamed).personal["name"].fallback == "(gone)"
+    with pytest.raises(ProgrammingError, match="'name' is personal data in a base"):
+        schema_of(Leaked)

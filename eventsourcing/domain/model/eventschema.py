@@ -10,7 +10,7 @@ import dataclasses
 import inspect
 import sys
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
 from types import FunctionType
 from typing import Any, ClassVar
@@ -75,7 +75,7 @@ class EventSchema:
 
     Raises:
         ProgrammingError: an annotation cannot be resolved, a default is mutable, or a mark of
-            personal data stands where it marks nothing.
+            personal data stands where it marks nothing, or is missing where a base has it.
     """
 
     def __init__(self, cls: type) -> None:
@@ -89,6 +89,7 @@ class EventSchema:
             own = {} if base in hidden else _own_fields(base)
             if "_parameters_of" in vars(base):
                 self._refuse_given(own)
+            self._check_keeps_marks(own)
             self.fields.update(own)
             if vars(base).get("_parameters_of") is not None or (
                 own and "_free_form" not in vars(base)
@@ -114,6 +115,15 @@ class EventSchema:
         )
         self.copied = tuple(n for n, spec in self._specs.items() if not spec.immutable)
         self.is_immutable = not self.is_open and not self.copied
+
+    def _check_keeps_marks(self, own: Mapping[str, Field]) -> None:
+        for name in own.keys() & self.fields.keys():
+            earlier, later = self.fields[name].annotation, own[name].annotation
+            if personal_in(earlier) is not None and personal_in(later) is None:
+                raise ProgrammingError(
+                    f"{self.name}: {name!r} is personal data in a base, and would be stored in the"
+                    " clear here: repeat the mark, or call the field by another name"
+                )
 
     def _check_mark(self, name: str, mark: Personal) -> None:
         if mark.subject not in self.fields or mark.subject in self.personal:
