@@ -150,6 +150,8 @@ def _large() -> Iterator[Case]:
 
 def _feed() -> Iterator[Case]:
     into_table = ("--view", "table")
+    # The goals of W8 are ten times what the quickest of the libraries compared (see `peers`) reach,
+    # of the same bare driver: 0.56 of it on SQLite, and 0.48 on PostgreSQL.
     for database, mode, goal in (
         ("sqlite", "wal", 5.6),
         ("postgresql", "default", 4.8),
