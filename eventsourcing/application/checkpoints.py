@@ -133,8 +133,7 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class Proof:
-    """Shows that an event is among those of a checkpoint, and shows no other. Its ``repr`` does not
-    show the event.
+    """Shows that an event is among those of a checkpoint, and shows no other.
 
     Attributes:
         index: how many events are before it in the feed.

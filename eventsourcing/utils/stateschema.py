@@ -20,7 +20,7 @@ from eventsourcing.exceptions import EncodeError
 from eventsourcing.utils._classforms import is_namedtuple
 from eventsourcing.utils.topic import get_topic
 from eventsourcing.utils.transcoding import encode_value
-from eventsourcing.utils.typespec import compile_type, hints_of, unwrap
+from eventsourcing.utils.typespec import PERSONAL_TAG, compile_type, hints_of, unwrap
 
 __all__ = ["PERSONAL", "Form", "form_of", "object_form", "state_schema", "with_default"]
 
@@ -34,7 +34,7 @@ _BESIDE = ("default", "x-factory", PERSONAL)  # what is said of a field, and not
 _SEALED: Form = {
     "type": "object",
     "properties": {
-        "$personal": {
+        PERSONAL_TAG: {
             "type": "array",
             "prefixItems": [{"type": "string"}, {"type": "string", "contentEncoding": "base64"}],
             "minItems": 3,
@@ -42,7 +42,7 @@ _SEALED: Form = {
             "description": "subject, encrypted value, fallback in general form",
         }
     },
-    "required": ["$personal"],
+    "required": [PERSONAL_TAG],
     "additionalProperties": False,
 }
 _LEAVES: dict[Any, Form] = {

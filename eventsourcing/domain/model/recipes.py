@@ -29,7 +29,7 @@ from eventsourcing.utils.times import utc_now
 if TYPE_CHECKING:
     from eventsourcing.domain.model.domainentity import DomainEntity
 
-__all__ = ["Recipe", "Recipes", "body_for", "event_classes_of"]
+__all__ = ["Recipe", "Recipes", "body_for", "event_classes_of", "takes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +108,7 @@ class Recipes(dict[type[DomainEvent], Recipe]):
     def _find_personal(self) -> frozenset[str]:
         now, names, has_all = event_classes.changes, set[str](), True
         for event_class in event_classes_of(self._entity_class):
-            of_class = getattr(event_class, "_of_class", None)
-            if of_class is None or issubclass(self._entity_class, of_class):
+            if takes(self._entity_class, event_class):
                 try:
                     names.update(schema_of(event_class).personal)
                 except ProgrammingError:  # so there is no such event yet
@@ -134,6 +133,12 @@ def event_classes_of(entity_class: type[DomainEntity]) -> set[type[DomainEvent]]
     nested = {m for m in members.values() if isinstance(m, type) and issubclass(m, DomainEvent)}
     topics = event_classes.topics_of((entity_class.Event,))
     return nested.union(map(event_classes.resolve, topics))
+
+
+def takes(entity_class: type[DomainEntity], event_class: type[DomainEvent]) -> bool:
+    """Tells whether an event of this class can be one of the entity: it is no other entity's."""
+    of_class = getattr(event_class, "_of_class", None)
+    return of_class is None or issubclass(entity_class, of_class)
 
 
 def _recipe_for(entity_class: type[DomainEntity], event_class: Any) -> Recipe:

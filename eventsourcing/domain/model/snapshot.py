@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from eventsourcing.domain.model.domainentity import DomainEntity
 from eventsourcing.domain.model.events import event_classes, schema_of
-from eventsourcing.domain.model.recipes import event_classes_of
+from eventsourcing.domain.model.recipes import event_classes_of, takes
 from eventsourcing.domain.model.shapes import is_nested, is_ours, shapes_of
 from eventsourcing.exceptions import DecodeError
 from eventsourcing.utils.topic import get_topic
@@ -127,8 +127,4 @@ def _outside_of(entity_class: type[DomainEntity]) -> set[Any]:
     inside = {each for base in bases for each in vars(base).values() if is_nested(each, base)}
     known = map(event_classes.resolve, event_classes.topics_of((DomainEntity.Event,)))
     found: set[Any] = {each for each in known if not is_ours(each)} - inside
-    return {each for each in found if _takes(entity_class, each._of_class)}
-
-
-def _takes(entity_class: type[DomainEntity], owner: type[DomainEntity] | None) -> bool:
-    return owner is None or issubclass(entity_class, owner)
+    return {each for each in found if takes(entity_class, each)}
