@@ -32,6 +32,7 @@ __all__ = [
     "audit",
     "read_logs",
     "read_rows",
+    "rows_over",
     "wait_until_alone",
 ]
 
@@ -154,8 +155,14 @@ def read_rows(backend: Backend, after: int = 0) -> Rows:
     Args:
         after: the id of the row after which to begin.
     """
+    with closing(backend.connect()) as connection:
+        return rows_over(connection, after)
+
+
+def rows_over(connection: Any, after: int = 0) -> Rows:
+    """Read what is stored, over a connection that is there, and end its transaction."""
     found = Rows([], [], after, [])
-    with closing(backend.connect()) as connection, closing(connection.cursor()) as cursor:
+    with closing(connection.cursor()) as cursor:
         cursor.execute(
             "SELECT id, event_id, originator_id, originator_version, state FROM stored_events"
             f" WHERE id > {int(after)} AND topic <> '' ORDER BY id"
@@ -168,6 +175,7 @@ def read_rows(backend: Backend, after: int = 0) -> Rows:
             if "amount" in state:
                 moved = Movement(stream, position, state["amount"], state["balance"])
                 found.movements.append(moved)
+    connection.rollback()
     return found
 
 

@@ -12,7 +12,7 @@ import random
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from tests import backends
 from tests.backends import Backend
 from tests.contracts.eventstore import happened
 from tests.faults.applications import APPLICATIONS
-from tests.faults.history import read_rows
+from tests.faults.history import rows_over
 from tests.faults.saving import entries_of
 from tests.faults.scenario import Case, Outcome, Scenario
 from tests.faults.stores import SQL, make_table
@@ -47,6 +47,7 @@ class Place(NamedTuple):
     """Where a round takes place.
 
     Attributes:
+        connection: made in time, for PostgreSQL may have no room on a full disk to begin another.
         fill, free: load the ballast, and throw it off.
         state: how many bytes an event has, about; twice as many characters.
         events: how many a save has at most.
@@ -54,6 +55,7 @@ class Place(NamedTuple):
     """
 
     backend: Backend
+    connection: Any
     fill: Callable[[], object]
     free: Callable[[], object]
     state: int
@@ -108,7 +110,7 @@ def _look(place: Place, writers: list["Writer"]) -> list[str]:
         writer.surfaced.clear()
         surfaced += writer.read()
     log = [save for writer in writers for save in writer.log]
-    return surfaced + anomalies(log, read_rows(place.backend).entries)
+    return surfaced + anomalies(log, rows_over(place.connection).entries)
 
 
 class Writer:
@@ -177,17 +179,21 @@ class Writer:
 def _on_a_server(backend: Backend, turn: int) -> Iterator[Place]:
     execute(backend, "DROP TABLE IF EXISTS stored_events")
     make_table(backend)
+    with closing(backend.connect()) as connection:
+        cursor = connection.cursor()
 
-    def fill() -> None:
-        execute(backend, "CREATE TABLE ballast (s text)")
-        rows = ", ".join(f"('{os.urandom(30_000).hex()}')" for _ in range(60))
-        execute(backend, f"INSERT INTO ballast VALUES {rows}")
+        def fill() -> None:
+            cursor.execute("CREATE TABLE ballast (s text)")
+            rows = ", ".join(f"('{os.urandom(30_000).hex()}')" for _ in range(60))
+            cursor.execute(f"INSERT INTO ballast VALUES {rows}")
+            connection.commit()
 
-    def free() -> None:
-        execute(backend, "DROP TABLE ballast")
+        def free() -> None:
+            cursor.execute("DROP TABLE ballast")
+            connection.commit()
 
-    # An event fits into a page: MariaDB 10.11 crashes if it has no room for a page of its own.
-    yield Place(backend, fill, free, state=3_000, events=60, settings={})
+        # An event fits into a page: MariaDB 10.11 crashes if it has no room for one of its own.
+        yield Place(backend, connection, fill, free, state=3_000, events=60, settings={})
 
 
 @contextmanager
@@ -195,14 +201,16 @@ def _in_a_file(directory: Path, turn: int) -> Iterator[Place]:
     backend = backends.sqlite_backend(directory / f"{turn}.db")
     make_table(backend)
     ballast = directory / "ballast"
-    yield Place(
-        backend,
-        fill=lambda: ballast.write_bytes(bytes(FILE_BALLAST)),
-        free=ballast.unlink,
-        state=10_000,
-        events=6,
-        settings={"sqlite_journal_mode": ("WAL", "DELETE")[turn % 2]},
-    )
+    with closing(backend.connect()) as connection:
+        yield Place(
+            backend,
+            connection,
+            fill=lambda: ballast.write_bytes(bytes(FILE_BALLAST)),
+            free=ballast.unlink,
+            state=10_000,
+            events=6,
+            settings={"sqlite_journal_mode": ("WAL", "DELETE")[turn % 2]},
+        )
     for file in directory.iterdir():
         file.unlink()
 
