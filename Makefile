@@ -26,8 +26,9 @@ help: ## List the commands
 demo: $(CORE) ## Run the example application on a SQLite file
 	@$(RUN) examples.bank
 
-test: lint types docs ## Run every check, then every test on all four backends
+test: lint types docs ## Run every check, then every test on all four backends, then break things
 	$(RUN) pytest --cov --numprocesses $(WORKERS) --dist loadscope
+	$(RUN) tests.faults --jobs $(WORKERS) --untimed
 
 lint: $(DEV) ## Check style, format, and that no SQL is made of what is given
 	$(RUN) ruff check $(SOURCES)
