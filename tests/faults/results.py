@@ -22,7 +22,8 @@ class Result:
         is_silent: whether there is a control, and it found nothing.
         seconds: of the run, without its control.
         figures: see :class:`Outcome`.
-        facts: date, versions and machine.
+        facts: date, commit, versions and machine.
+        asked: how often it was to go wrong; None if that was not noted. Choices depend on it.
     """
 
     scenario: str
@@ -37,6 +38,7 @@ class Result:
     seconds: float
     figures: dict[str, str] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
+    asked: int | None = None
 
     @property
     def is_good(self) -> bool:
