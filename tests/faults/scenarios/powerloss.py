@@ -2,13 +2,15 @@
 
 All that SQLite asks of the disk while several threads save is recorded, together with what the
 savers were told. At random points of the recording, the files are made that may be left if the
-power fails there (see `tests.faults.disk`), and the library goes on with them.
+power fails there (see `tests.faults.disk`), and the library goes on with them. Which thread comes
+first is not in the seed's hands, so a run is not repeated by it: files with which something is
+wrong are kept in ``build/power-loss``, as the power loss left them.
 """
 
 import random
 import shutil
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from functools import partial
@@ -35,6 +37,8 @@ WRITERS, SAVES, CUTS = 4, 25, 50  # of one recording; saves of each writer
 LARGEST = 12_000  # characters of an event: a few pages
 CHECKPOINT = 60  # pages of the log: often
 AGAIN = 0.3  # of the cuts are followed by another one, while SQLite recovers
+KEPT = Path(__file__).parents[3] / "build" / "power-loss"
+MOST_KEPT = 10  # cuts of a run
 ROWS = "SELECT event_id, originator_id, originator_version FROM stored_events ORDER BY id"
 
 
@@ -54,23 +58,57 @@ class Traffic(NamedTuple):
     stored: Sequence[Entry]
 
 
-def lose_power(case: Case, modes: Sequence[Mode]) -> Outcome:
-    """Let the power fail ``case.count`` times, in each of the modes as often as in the others."""
+class Cut(NamedTuple):
+    """What is left of a file after a power loss.
+
+    Attributes:
+        point: the place in the recording.
+        files: as the power loss left them, by their paths.
+        problems: what is wrong, in words.
+        lost: how many acknowledged saves are lost.
+    """
+
+    point: int
+    files: Mapping[str, bytes]
+    problems: Sequence[str]
+    lost: int
+
+
+def lose_power(case: Case, modes: Sequence[Mode], kept: Path | None = None) -> Outcome:
+    """Let the power fail ``case.count`` times, in each of the modes as often as in the others.
+
+    Args:
+        kept: where to keep files with which something is wrong.
+    """
     chance = random.Random(case.seed)
     found: list[str] = []
-    lost = done = 0
+    lost = done = bad = 0
     while done < case.count:
         mode = modes[done // CUTS % len(modes)] if case.count > CUTS else modes[done % len(modes)]
         cuts = min(CUTS, case.count - done) if case.count > CUTS else -(-case.count // len(modes))
         traffic = _record(case.directory / "before", mode, chance)
-        for problem, lost_here in _cut(case.directory / "after", mode, traffic, cuts, chance):
-            found += [f"{mode.journal} {mode.synchronous}: {what}" for what in problem]
-            lost = max(lost, lost_here)
+        for number, cut in enumerate(_cut(case.directory / "after", mode, traffic, cuts, chance)):
+            problems = [f"{mode.journal} {mode.synchronous}: {what}" for what in cut.problems]
+            lost = max(lost, cut.lost)
+            bad += bool(problems)
+            if problems and kept and bad <= MOST_KEPT:
+                name = f"{mode.journal}-{mode.synchronous}-{case.seed}-{done + number}"
+                _keep(kept / name, traffic, cut)
+                problems[0] += f" (kept in {kept.name}/{name})"
+            found += problems
         done += cuts
     figures = {"modes": ", ".join(f"{mode.journal} {mode.synchronous}" for mode in modes)}
     if not all(mode.lasts for mode in modes):
         figures["acknowledged saves lost at most"] = str(lost)
     return Outcome(done, found, figures)
+
+
+def _keep(folder: Path, traffic: Traffic, cut: Cut) -> None:
+    """Have the files in a folder, and in words what is wrong with them and what was saved."""
+    _put(folder, cut.files)
+    saves = [f"{_as_of(save, cut.point)}" for save in traffic.saves if save.invoked < cut.point]
+    about = [f"power loss at {cut.point} of {len(traffic.operations)}", *cut.problems, *saves]
+    (folder / "about.txt").write_text("\n".join(about))
 
 
 # -- before ------------------------------------------------------------------------------
@@ -161,8 +199,8 @@ def _placed(record: Recording, saves: Sequence[Save]) -> list[Save]:
 
 def _cut(
     directory: Path, mode: Mode, traffic: Traffic, cuts: int, chance: random.Random
-) -> Iterator[tuple[list[str], int]]:
-    """Yield for each power loss what is wrong afterwards, and how many saves are lost."""
+) -> Iterator[Cut]:
+    """Yield what each power loss has left."""
     disk = Disk()
     # Before the first answer, there may be no file at all.
     first = min(save.answered for save in traffic.saves)
@@ -174,14 +212,15 @@ def _cut(
             at += 1
         files = _put(directory, disk.after_power_loss(chance))
         if chance.random() < AGAIN:
-            _put(directory, _power_loss_while_recovering(directory, mode, files, chance))
-        yield _look(directory / "events.db", mode, traffic, point)
+            files = _power_loss_while_recovering(directory, mode, files, chance)
+            files = _put(directory, files)
+        yield Cut(point, files, *_look(directory / "events.db", mode, traffic, point))
 
 
-def _put(directory: Path, files: dict[str, bytes]) -> dict[str, bytes]:
+def _put(directory: Path, files: Mapping[str, bytes]) -> dict[str, bytes]:
     """Have these files in the directory, and nothing else; return them by their new paths."""
     shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir()
+    directory.mkdir(parents=True)
     moved = {str(directory / Path(path).name): content for path, content in files.items()}
     for path, content in moved.items():
         Path(path).write_bytes(content)
@@ -262,7 +301,7 @@ SCENARIOS = (
         backends=("sqlite",),
         short=50,
         long=500,
-        run=partial(lose_power, modes=[WAL_FULL]),
+        run=partial(lose_power, modes=[WAL_FULL], kept=KEPT),
         control=partial(lose_power, modes=[Mode("WAL", "OFF")]),
     ),
     Scenario(
@@ -272,7 +311,7 @@ SCENARIOS = (
         backends=("sqlite",),
         short=50,
         long=500,
-        run=partial(lose_power, modes=[WAL_NORMAL]),
+        run=partial(lose_power, modes=[WAL_NORMAL], kept=KEPT),
         control=partial(lose_power, modes=[Mode("WAL", "OFF", lasts=False)]),
         control_count=100,
     ),
@@ -283,7 +322,7 @@ SCENARIOS = (
         backends=("sqlite",),
         short=51,
         long=501,
-        run=partial(lose_power, modes=JOURNALS),
+        run=partial(lose_power, modes=JOURNALS, kept=KEPT),
         control=partial(lose_power, modes=[Mode("DELETE", "OFF")]),
     ),
 )
