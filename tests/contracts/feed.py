@@ -1,6 +1,7 @@
 """What the feed of all events promises, whatever record manager is below it."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 from uuid import UUID
@@ -30,6 +31,7 @@ Event = tuple[Id, int]
 
 STREAMS: tuple[Id, ...] = ("s", "7", 7, -7, UUID(int=7), "#7", "'s", str(UUID(int=7)))
 SEVERAL_PAGES = 2_500  # events
+WRITERS, SAVES = ("a", "b", "c"), 20  # saves of each
 
 
 def store(app: SimpleApplication, *events: Event) -> None:
@@ -209,6 +211,30 @@ class FeedContract:
                 found.append((notification.originator_id, notification.originator_version))
         found += read(log, position + 1)
         assert found == [(stream, n) for n in range(5) for stream in ("s", "t")]
+
+    def test_who_follows_while_others_save_meets_each_event_once_and_in_order(
+        self, app: SimpleApplication, log: NotificationLog
+    ) -> None:
+        def save(stream: str) -> None:
+            for version in range(SAVES):
+                store(app, (stream, version))
+
+        found: list[Event] = []
+        position = 0
+        with ThreadPoolExecutor(len(WRITERS)) as threads:
+            saving = [threads.submit(save, stream) for stream in WRITERS]
+            while len(found) < SAVES * len(WRITERS):
+                has_ended = all(saver.done() for saver in saving)
+                for notification in log.select(position + 1, 7):
+                    position = notification.position
+                    found.append((notification.originator_id, notification.originator_version))
+                if has_ended and position == log.safe_position():
+                    break
+        for stream in WRITERS:
+            assert [event for event in found if event[0] == stream] == [
+                (stream, version) for version in range(SAVES)
+            ]
+        assert found == read(log)
 
     def test_gaps_and_order_are_told_in_several_pages(
         self, app: SimpleApplication, monkeypatch: pytest.MonkeyPatch
