@@ -1,24 +1,28 @@
 """Run scenarios and their controls: ``make faults``.
 
 The short figures are run, or the long ones (``--full``), or as many as ``--count`` says. Each run
-is a process of its own and prints its seed; ``--only NAME --backend BACKEND --seed N`` runs it
-again. A run that finds an anomaly is a failure, and so is a control that finds none. What was
+is a process of its own and prints the command that runs it again. A run that finds an anomaly is a
+failure, and so are a control that finds none and a process that ends without a result. What was
 found is added to ``build/faults.jsonl``; ``--report`` writes the table of docs/reliability.md.
 """
 
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 
 from tests.faults import report, results
 from tests.faults.catalogue import scenarios
+from tests.faults.facts import facts
+from tests.faults.results import Result
 from tests.faults.run import Run
 from tests.faults.scenario import Scenario
 from tests.servers.templates import templates
@@ -118,16 +122,55 @@ def _in_a_process(scenario: Scenario, backend: str, given: Namespace) -> int:
     command += [f"--count={given.count}"] if given.count else []
     command += ["--full"] if given.full else []
     command += ["--untimed"] if given.untimed else []
+    before = _recorded(scenario, backend, given)
+    began = monotonic()
     with tempfile.TemporaryFile("w+") as said:  # no pipe, which a client that hangs would keep open
         status = subprocess.run(command, stdout=said, stderr=said).returncode
         said.seek(0)
         print(said.read(), end="", flush=True)
-    return status
+    is_recorded = _recorded(scenario, backend, given) > before
+    if not is_recorded and status != -signal.SIGINT:  # which is somebody's Ctrl-C
+        lost = _lost(scenario, backend, given, f"ended with {status}", monotonic() - began)
+        results.append(given.results[0], lost)
+    return status if is_recorded else 1
+
+
+def _recorded(scenario: Scenario, backend: str, given: Namespace) -> int:
+    """Return how many results there are of this scenario, backend and seed."""
+    which = (scenario.name, backend, given.seed)
+    found = results.read(path for path in given.results[:1] if path.exists())
+    return sum((result.scenario, result.backend, result.seed) == which for result in found)
+
+
+def _lost(scenario: Scenario, backend: str, given: Namespace, why: str, seconds: float) -> Result:
+    """Return the result of a run whose process, which hung or was killed, left none."""
+    return Result(
+        scenario=scenario.name,
+        backend=backend,
+        seed=given.seed,
+        is_full=given.full and not given.count,
+        count=None,
+        anomalies=[why],
+        late=[],
+        control=None,
+        is_silent=False,
+        seconds=seconds,
+        facts=facts({backend}),
+        asked=_asked(scenario, given),
+    )
+
+
+def _asked(scenario: Scenario, given: Namespace) -> int:
+    return given.count or (scenario.long if given.full else scenario.short)
 
 
 def _here(scenario: Scenario, backend: str, given: Namespace) -> int:
     if os.access(MEMORY, os.W_OK):
         tempfile.tempdir = str(MEMORY)
+    asked = _asked(scenario, given)
+    again = f"--only {scenario.name} --backend {backend} --count {asked} --seed {given.seed}"
+    again += " --full" if given.full else ""  # which with a count is only to be given the time
+    print(f"python -m tests.faults {again}", flush=True)
     result = Run(scenario, backend, given.seed, given.full, given.count).result()
-    results.append(given.results[0], result)
+    results.append(given.results[0], replace(result, asked=asked))
     return 0 if result.is_good and (given.untimed or not result.late) else 1
