@@ -113,12 +113,39 @@ def test_a_backup_holds_whole_saves_and_can_be_continued(
     assert len(read_rows(restored).entries) == len(found.entries) + len(STREAMS)
 
 
+def test_a_copy_is_put_in_the_place_of_a_file_that_was_not_closed(
+    sqlite_file: Backend, tmp_path: Path
+) -> None:
+    make_table(sqlite_file)
+    path, copy = Path(str(sqlite_file.connect_arguments["database"])), tmp_path / "copy.db"
+    beside = [path.with_name(path.name + end) for end in ("-wal", "-shm")]
+    _begin(sqlite_file, "before")
+    with closing(sqlite_file.connect()) as connection:
+        connection.execute("VACUUM INTO ?", [str(copy)])
+        _begin(sqlite_file, "after")
+        left = [file.read_bytes() for file in beside]
+    for file, content in zip(beside, left, strict=True):  # as if it had been killed
+        file.write_bytes(content)
+
+    copy.replace(path)
+    for file in beside:
+        file.unlink()
+
+    assert [entry.stream for entry in read_rows(sqlite_file).entries] == ["before"]
+    _go_on(sqlite_file, ["before"])
+
+
 def _wait_for_saves(log: Path) -> None:
     tail, saved, deadline = Tail(log), 0, time.monotonic() + SECONDS_TO_SAVE
     while saved < SAVES_BEFORE:
         saved += sum(line.kind == "ok" for line in tail.lines())
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def _begin(backend: Backend, stream: str) -> None:
+    with SimpleApplication(uri=backend.uri) as app:
+        app.save(Account.create(id=stream))
 
 
 def _go_on(backend: Backend, streams: Sequence[str]) -> None:
