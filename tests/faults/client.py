@@ -54,8 +54,8 @@ class Orders:
         patience: how probable it is that a save which found no database is repeated; one whose
             outcome is unknown always is, until the client ends.
         settings: of the connection, beside the URI.
-        has_transactions: whether a save of several events is a transaction of several
-            statements, where one would do (MariaDB).
+        has_transactions: whether a save is a transaction of several statements, where one would
+            do; on PostgreSQL as one with an inline projection is.
         failpoint: where it dies by its own hand.
         application: one of `APPLICATIONS`; all but the first are for controls.
     """
@@ -105,6 +105,8 @@ def run(orders: Orders) -> None:
     log = Log(Path(orders.log))
     _wait_for(orders.go, orders.seconds)
     with APPLICATIONS[orders.application](orders.uri, orders.settings) as app:
+        if orders.has_transactions and orders.uri.startswith("postgresql"):
+            app.event_store.record_manager.inline = lambda items: lambda connection: None  # type: ignore[attr-defined]
         if orders.failpoint:
             failpoints.arm(orders.failpoint, app.event_store.record_manager.datastore.engine)  # type: ignore[attr-defined]
         writers = [Writer(app, orders, log, number) for number in range(orders.threads)]

@@ -58,8 +58,8 @@ def _run(case: Case, application: str) -> Outcome:
 def _committing(backend: str, has_transactions: bool) -> bytes:
     """Return what is in a request that commits, and in no other.
 
-    A save of one event commits itself, and every one of PostgreSQL's; which may be prepared, so
-    that the request has but the values. MariaDB is given these as digits.
+    A save of one event commits itself, and here every one of PostgreSQL's; which may be prepared,
+    so that the request has but the values. MariaDB is given these as digits.
     """
     if backend == "postgresql":
         return b"Account."
@@ -80,7 +80,7 @@ def _orders(
         stop=str(case.directory / f"stop-{part}"),
         is_shared=False,  # so that nobody else can be in the way
         settings={"group_commit": True} if has_transactions else {},
-        has_transactions=has_transactions,
+        has_transactions=has_transactions and case.backend == "mariadb",
         application=application,
     )
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ __all__ = ["SCENARIOS"]
 SAVERS = 8  # at once
 LOCK_TIMEOUTS = (2.0, 5.0)  # seconds, by turns
 ALLOWED = 1.2  # times the time-out
+EARLIEST = 0.7  # times it: who shares a transaction with an earlier one is refused with that
 LATEST = 0.2  # times the time-out, by which a saver may come later than others
 LONGEST_HOLD = 60.0  # seconds: the lock is not let go before all are answered
 RELEASED = 1.5  # times the time-out: when it is let go in the control
@@ -66,7 +68,7 @@ def hold(case: Case, given: float | None = None) -> Outcome:
                 hold_for = RELEASED * timeout if given else LONGEST_HOLD
                 first, second = _round(backend, store, turn, LATEST * timeout, hold_for, chance)
             saves += [attempt.save for attempt in first + second]
-            found += [what for attempt in first for what in _not_refused(attempt)]
+            found += [what for attempt in first for what in _not_refused(attempt, timeout)]
             late += [what for attempt in first for what in _late(attempt, timeout)]
             found += [f"not saved afterwards: {a.error!r}" for a in second if a.error]
             longest[timeout] = max(longest[timeout], *(attempt.seconds for attempt in first))
@@ -79,6 +81,20 @@ def hold(case: Case, given: float | None = None) -> Outcome:
     return Outcome(rounds * SAVERS, found, figures, late)
 
 
+def control(case: Case) -> Outcome:
+    """Give the library a time-out that is too long, and one that is too short. Both must be found
+    out.
+    """
+    outcomes = []
+    for given in (60.0, 0.05):
+        directory = case.directory / str(given)
+        directory.mkdir()
+        directory.chmod(0o755)
+        outcomes.append(hold(replace(case, directory=directory), given))
+    long, short = (outcome.anomalies for outcome in outcomes)
+    return Outcome(2 * case.count, long + short if long and short else [])
+
+
 def _connect(store: EventStore) -> None:
     """Make a connection for each saver, which is nothing that the lock's time-out is to cover."""
     engine = store.record_manager.datastore.engine  # type: ignore[attr-defined]
@@ -87,9 +103,11 @@ def _connect(store: EventStore) -> None:
             stack.enter_context(engine.connect())
 
 
-def _not_refused(attempt: Attempt) -> Iterator[str]:
+def _not_refused(attempt: Attempt, timeout: float) -> Iterator[str]:
     if type(attempt.error) is not LockTimeout:
         yield f"{attempt.error!r} instead of LockTimeout, after {attempt.seconds:.2f} s"
+    elif attempt.seconds < timeout * EARLIEST:
+        yield f"given up after {attempt.seconds:.2f} s, for a time-out of {timeout} s"
 
 
 def _late(attempt: Attempt, timeout: float) -> Iterator[str]:
@@ -203,7 +221,7 @@ SCENARIOS = (
         short=16,
         long=80,
         run=hold,
-        control=partial(hold, given=60.0),
+        control=control,
         control_count=8,
         is_idle=True,
     ),
