@@ -9,7 +9,12 @@ from typing import Any
 import pytest
 
 from eventsourcing.application.simple import SimpleApplication
+from eventsourcing.domain.model.aggregate import AggregateRoot
 from eventsourcing.exceptions import DataIntegrityError, TopicResolutionError
+from eventsourcing.infrastructure.eventsourcedrepository import EventSourcedRepository
+from eventsourcing.infrastructure.eventstore import EventStore
+from eventsourcing.infrastructure.memory import MemoryRecordManager
+from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
 from tests.application.hostile import BAD, GOOD, outcome, tamper, topic, two_accounts, where
 from tests.backends import Backend
 
@@ -156,6 +161,17 @@ def test_a_class_below_an_allowed_prefix_is_imported(sqlite_file: Backend, shop:
     event = read(sqlite_file, f"{shop}.orders#Order.Shipped", "elsewhere", shop)
 
     assert (type(event).__module__, type(event).__name__) == (f"{shop}.orders", "Shipped")
+
+
+def test_the_class_of_an_aggregate_is_imported_too(shop: str) -> None:
+    store = EventStore(MemoryRecordManager(), SequencedItemMapper(topic_prefixes=[shop]))
+    (created,) = AggregateRoot.create(id="o").pending_events
+    created.__dict__["originator_topic"] = f"{shop}.orders#Order"
+    store.store(created)
+
+    order = EventSourcedRepository(store)["o"]
+
+    assert (type(order).__module__, type(order).__name__) == (f"{shop}.orders", "Order")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """One event to an item and back, by the mapper alone."""
 
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, NamedTuple
 
 import pytest
@@ -200,6 +201,34 @@ def test_an_item_with_a_part_of_the_context_keeps_that_part() -> None:
 
     assert item[4:] == (event.context.event_id, "t")
     assert mapper.event_from_item(item).context == (event.context.event_id, None, None)
+
+
+def test_a_mapper_may_read_events_in_its_own_way_also_at_once() -> None:
+    class Backwards(SequencedItemMapper):
+        def events_from_items(self, items: Iterable[tuple[Any, ...]]) -> Iterator[DomainEvent]:
+            return super().events_from_items([*items][::-1])
+
+    mapper = Backwards()
+    events = [an_event(price=n) for n in range(3)]
+
+    items = map(mapper.item_from_event, events)
+
+    assert list(mapper.events_at_once(items, {})) == events[::-1]
+
+
+def test_a_state_that_is_sealed_in_an_unknown_way_is_not_taken_for_a_plain_one() -> None:
+    plain = StoredEvent("stream", 2, "topic", "{}", "event-id")
+    sealed = StoredEvent("stream", 3, "topic", "~x9", "event-id")
+    unsealed = SequencedItemMapper().unsealed([plain, sealed])
+    assert next(unsealed) == plain
+
+    with pytest.raises(DataIntegrityError) as caught:
+        next(unsealed)
+
+    assert str(caught.value) == (
+        "event 3 of 'stream' (topic 'topic') cannot be read: it is sealed in a way that is not"
+        " known"
+    )
 
 
 def test_personal_data_without_a_place_for_keys_are_refused() -> None:

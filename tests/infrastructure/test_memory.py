@@ -1,10 +1,12 @@
 """What the memory adapter says, and what its feed finds out of order."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from eventsourcing.exceptions import ApplicationClosedError, SequencedItemConflict, ValueTooLarge
+from eventsourcing.infrastructure.feed import FeedBounds
 from eventsourcing.infrastructure.memory import MemoryRecordManager
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
 
@@ -48,3 +50,26 @@ def test_an_item_before_its_predecessor_is_out_of_order() -> None:
 
     assert list(manager.feed().disordered_items()) == [("t", 1), ("s", 2)]
     assert list(manager.feed().incomplete_sequences()) == ["u"]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "expected"),
+    [
+        ({"is_ascending": False}, [3, 2, 1]),
+        ({"limit": 2}, [1, 2]),
+        ({"is_ascending": False, "limit": 1}, [3]),
+        ({"sequence_id": "s"}, [1, 3]),
+        ({"sequence_id": "nobody"}, []),
+    ],
+    ids=str,
+)
+def test_a_feed_gives_what_is_within_the_bounds(
+    bounds: dict[str, Any], expected: list[int]
+) -> None:
+    manager = MemoryRecordManager()
+    manager.record([item("s", 0), item("t", 0), item("s", 1)])
+
+    (page,) = manager.feed().get_pages(FeedBounds(**bounds))
+
+    assert page.positions == expected
+    assert page.items == [manager._all[at - 1] for at in expected]

@@ -144,7 +144,9 @@ def test_what_is_stored_during_a_read_is_found_on_a_later_page(store: EventStore
     ],
     ids=["texts", "bytes", "less", "more than a page", "small", "empty", "no text", "mixed"],
 )
-def test_the_next_page_is_chosen_by_the_size_of_some_rows(states: Any, expected: int) -> None:
+def test_how_many_rows_are_read_next_is_chosen_by_the_size_of_some(
+    states: Any, expected: int
+) -> None:
     rows = [(n, "topic", state, "x" * 99) for n, state in enumerate(states)]
     found = manager._next_page(rows)
     assert (found, type(found)) == (expected, int)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Annotated, Any
 from uuid import uuid4
 
 import pytest
@@ -13,12 +13,17 @@ from hypothesis import strategies as st
 from eventsourcing.domain.model.aggregate import AggregateRoot
 from eventsourcing.domain.model.applying import applied_by
 from eventsourcing.domain.model.decorators import event
+from eventsourcing.domain.model.personal import personal
+from eventsourcing.domain.model.recipes import body_for
 from eventsourcing.exceptions import EventSourcingError
 from eventsourcing.infrastructure import replaying
+from eventsourcing.infrastructure.erasure import Erasure
 from eventsourcing.infrastructure.memory import MemoryRecordManager
 from eventsourcing.infrastructure.recordmanager import EVERYTHING, Bounds, RecordManager
 from eventsourcing.infrastructure.replaying import Replay
 from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
+from eventsourcing.infrastructure.subjectkeys import MemorySubjectKeys
+from eventsourcing.utils.cipher import CipherKey, Keyring
 from tests.backends import Backend
 from tests.contracts.places import SQLAlchemyPlace
 
@@ -62,6 +67,12 @@ class Account(AggregateRoot):
         def mutate(self, obj: Any, /) -> None:
             obj.log.append((self.count, self.context.event_id))
 
+    class Called(AggregateRoot.Event):
+        name: Annotated[str, personal("")]
+
+        def mutate(self, obj: Any, /) -> None:
+            obj.owner = self.name
+
     class Restarted(AggregateRoot.Created):
         reason: str
 
@@ -74,6 +85,10 @@ class Savings(Account):
     @event("Promoted")
     def promote(self) -> None:
         self.__class__ = Gold
+
+    @event("Frozen")
+    def freeze(self) -> None:
+        self.__class__ = Order  # type: ignore[assignment]
 
 
 class Gold(Savings):
@@ -235,6 +250,15 @@ def test_an_aggregate_that_takes_another_class_is_changed_as_that_is() -> None:
     assert (quick.found[0], quick.found[1]["balance"]) == (Gold, Decimal(-1))
 
 
+def test_an_aggregate_that_takes_a_strangers_class_takes_no_events_of_the_former_one() -> None:
+    items = items_of([("empty", ()), ("empty", ()), ("freeze", ())])
+    (late,) = items_of([*[("empty", ())] * 4])[-1:]
+    last = late._replace(originator_id=items[0][0])
+    quick, by_objects = both(Given([*items, last]), items[0][0])
+    assert quick.found == by_objects.found
+    assert issubclass(quick.found[0], EventSourcingError)
+
+
 SOUND = items_of([("deposit", (Decimal(n), "")) for n in range(1, 4)])
 STRANGER = [*SOUND[:2], DAMAGE["a stranger's event"](SOUND[2])]
 STRANGER[2] = STRANGER[2]._replace(state='{"timestamp":"2026-01-01T00:00:00Z","to":"Rome"}')
@@ -243,6 +267,66 @@ STRANGER[2] = STRANGER[2]._replace(state='{"timestamp":"2026-01-01T00:00:00Z","t
 def test_only_the_first_event_of_the_short_style_is_made_an_object_of() -> None:
     quick, by_objects = both(Given(SOUND), SOUND[0][0])
     assert (quick.objects, by_objects.objects) == (1, len(SOUND))
+
+
+def test_how_an_event_is_applied_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def counting(entity_class: type, event_class: Any) -> Any:
+        asked.append(event_class.__name__)
+        return body_for(entity_class, event_class)
+
+    monkeypatch.setattr(replaying, "body_for", counting)
+    Replay(Given(SOUND), SequencedItemMapper()).run(SOUND[0][0])
+    assert asked == ["Deposited"]
+
+
+class Brief(MemoryRecordManager):
+    """Gives only the first fields wherever they are enough."""
+
+    briefs = 0
+
+    def get_states(
+        self,
+        sequence_id: object,
+        bounds: Bounds = EVERYTHING,
+        are_enough: Callable[[], bool] = lambda: True,
+    ) -> Iterator[Item]:
+        for item in self.get_items(sequence_id, bounds):
+            is_brief = are_enough()
+            self.briefs += is_brief
+            yield item[:4] if is_brief else item
+
+
+def test_once_the_first_event_is_there_the_first_fields_are_enough() -> None:
+    manager = Brief()
+    manager.record(SOUND)
+    Replay(manager, SequencedItemMapper()).run(SOUND[0][0])
+    assert manager.briefs == len(SOUND) - 1
+
+
+@pytest.mark.parametrize("version", [None, 4])
+def test_what_needs_an_object_is_read_again_with_all_fields(version: int | None) -> None:
+    items = items_of([("empty", ()), ("empty", ()), ("count", ()), ("deposit", (Decimal(1),))])
+    manager = Brief()
+    manager.record([*items, *SOUND])
+    replay = Replay(manager, SequencedItemMapper())
+    account = replay.run(items[0][0], version)
+    assert (account.version, replay._objects) == (version or 5, 2)
+    assert account.log[0] == (3, items[3].event_id)
+
+
+@pytest.mark.parametrize("mapper_class", [SequencedItemMapper, ByObjects])
+def test_a_replay_knows_of_personal_data(mapper_class: type[SequencedItemMapper]) -> None:
+    keyring = Keyring(CipherKey("key", bytes(32)))
+    mapper = mapper_class(erasure=Erasure(MemorySubjectKeys(), keyring, "events"))
+    account = Account.create(owner="nobody")
+    account._trigger(Account.Called, name="Ann")
+    items = [*map(mapper.item_from_event, account.pending_events)]
+    assert "Ann" not in items[1][3]
+    replay = Replay(Given(items, whole=2), mapper)
+    assert replay.run(account.id).owner == "Ann"
+    assert replay.has_personal_data
 
 
 @pytest.mark.parametrize("items", [STRANGER, [*SOUND, *SOUND[1:2]]], ids=["stranger", "twice"])
