@@ -15,12 +15,12 @@ import shutil
 import signal
 import sys
 import tempfile
+import traceback
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from time import monotonic, process_time, sleep
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import pytest
 from _pytest.runner import runtestprotocol
@@ -39,6 +39,8 @@ from mutmut.utils.format_utils import mangled_name_from_mutant_name
 
 MEMORY = 4 * 2**30  # bytes for each process: there are mutants that collect without an end
 SURVIVED, KILLED, NO_TESTS, TIMED_OUT = 0, 1, 33, 36  # mutmut's numbers
+BROKE_OFF = 70  # which is none of them: nobody knows whether a test would have failed
+KNOWN = {SURVIVED, KILLED, TIMED_OUT, -signal.SIGXCPU}
 SPARE = 8.0  # seconds of CPU that a mutant may take beyond three times what its tests take
 PATIENCE = 10  # times as long, by the clock: the machine may be busy
 
@@ -47,12 +49,14 @@ class Run(NamedTuple):
     """A process that tests a mutant.
 
     Attributes:
+        file: that of the mutant; None where there is none.
         tests: in their order; by chance the first ones have killed others of the same function.
         until: when to stop waiting for it.
         killer: a pipe, into which it writes which of the tests has failed.
     """
 
-    file: SourceFileMutationData
+    pid: int
+    file: SourceFileMutationData | None
     mutant: str
     tests: list[pytest.Item]
     until: float
@@ -72,12 +76,19 @@ class Forks:
         self._tests: dict[str, list[pytest.Item]] = {}
         self._seconds: dict[str, float] = {}
         self._done = 0
+        self._broken: list[str] = []
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        """Find out which tests reach which function, and run these on its mutants."""
+        """Find out which tests reach which function, and run these on its mutants.
+
+        Raises:
+            pytest.UsageError: a test fails without a mutant, here or in a fork, or the tests of a
+                mutant broke off.
+        """
         gc.collect()
         gc.freeze()  # what is there already costs the children nothing
         self._tests = self._reaching(session.items)
+        self._check_forks(session.items)
         for file, mutant in list(self._wanted()):
             while len(self._running) >= self._jobs:
                 self._reap()
@@ -88,6 +99,8 @@ class Forks:
                 self._note(file, mutant, NO_TESTS)
         while self._running:
             self._reap()
+        if self._broken:
+            raise pytest.UsageError(f"broke off, and no test has failed: {self._broken}")
         return True
 
     def _reaching(self, items: list[pytest.Item]) -> dict[str, list[pytest.Item]]:
@@ -111,6 +124,18 @@ class Forks:
         set_mutant_under_test("")
         return found
 
+    def _check_forks(self, tests: list[pytest.Item]) -> None:
+        """See that all tests pass in a fork too, where they run a second time: else each mutant
+        would be taken for killed.
+        """
+        run = self._fork(None, "", tests)
+        _, status = os.waitpid(run.pid, 0)
+        failed = [tests[number].nodeid for number in _told(run)]
+        if failed or os.waitstatus_to_exitcode(status) != SURVIVED:
+            raise pytest.UsageError(
+                f"without a mutant too, this fails in a fork: {failed or 'all'}"
+            )
+
     def _wanted(self) -> Iterator[tuple[SourceFileMutationData, str]]:
         for file in self.files:
             for mutant, code in file.exit_code_by_key.items():
@@ -121,14 +146,19 @@ class Forks:
                     yield file, mutant
 
     def _begin(self, file: SourceFileMutationData, mutant: str, tests: list[pytest.Item]) -> None:
+        run = self._fork(file, mutant, tests)
+        self._running[run.pid] = run
+
+    def _fork(
+        self, file: SourceFileMutationData | None, mutant: str, tests: list[pytest.Item]
+    ) -> Run:
         limit = int(3 * sum(self._seconds[item.nodeid] for item in tests) + SPARE)
         killer, told = os.pipe()
         pid = os.fork()
         if pid == 0:
             _test(mutant, tests, limit, told)
         os.close(told)
-        until = monotonic() + PATIENCE * limit
-        self._running[pid] = Run(file, mutant, tests, until, killer)
+        return Run(pid, file, mutant, tests, monotonic() + PATIENCE * limit, killer)
 
     def _reap(self) -> None:
         for pid, run in list(self._running.items()):
@@ -139,21 +169,25 @@ class Forks:
                 os.waitpid(pid, 0)
             if ended or is_late:
                 del self._running[pid]
-                self._learn(run)
+                failed = _told(run)
+                self._learn(run, failed)
                 code = TIMED_OUT if is_late else os.waitstatus_to_exitcode(status)
-                self._note(run.file, run.mutant, code)
+                if code not in KNOWN or (code == KILLED and not failed):
+                    self._broken.append(f"{run.mutant} ({code})")  # and stays untested
+                else:
+                    self._note(run.file, run.mutant, code)
         sleep(0.002)
 
-    def _learn(self, run: Run) -> None:
+    def _learn(self, run: Run, failed: list[int]) -> None:
         """Have a test that has killed one mutant of a function run first on the next."""
-        with open(run.killer) as pipe:
-            if number := pipe.read():
-                test = run.tests[int(number)]
-                tests = self._tests[mangled_name_from_mutant_name(run.mutant)]
-                tests.remove(test)
-                tests.insert(0, test)
+        for number in failed:
+            test = run.tests[number]
+            tests = self._tests[mangled_name_from_mutant_name(run.mutant)]
+            tests.remove(test)
+            tests.insert(0, test)
 
-    def _note(self, file: SourceFileMutationData, mutant: str, code: int) -> None:
+    def _note(self, file: SourceFileMutationData | None, mutant: str, code: int) -> None:
+        assert file is not None
         file.exit_code_by_key[mutant] = code
         file.save()
         self._done += 1
@@ -161,10 +195,16 @@ class Forks:
             print(f"{self._done}: {mutant} survived", file=sys.__stderr__, flush=True)
 
 
-def _test(mutant: str, tests: list[pytest.Item], limit: int, told: int) -> None:
+def _told(run: Run) -> list[int]:
+    """Return which test a process that has ended said to have failed, if any."""
+    with open(run.killer) as pipe:
+        return [int(number) for number in pipe.read().split()]
+
+
+def _test(mutant: str, tests: list[pytest.Item], limit: int, told: int) -> NoReturn:
     """Run tests on a mutant until one fails, and end the process, whatever happens."""
-    code = KILLED
-    with suppress(BaseException):
+    code = BROKE_OFF
+    try:
         resource.setrlimit(resource.RLIMIT_CPU, (limit, limit + 5))
         set_mutant_under_test(mutant)
         factory: Any = tests[0].config._tmp_path_factory  # type: ignore[attr-defined]
@@ -175,7 +215,11 @@ def _test(mutant: str, tests: list[pytest.Item], limit: int, told: int) -> None:
             code = SURVIVED
         else:
             os.write(told, str(failed).encode())
-    os._exit(code)
+            code = KILLED
+    except BaseException:
+        traceback.print_exc(file=sys.__stderr__)
+    finally:
+        os._exit(code)
 
 
 def _passes(item: pytest.Item) -> bool:
