@@ -16,7 +16,7 @@ __all__ = ["Run"]
 
 LONGEST = {False: 900, True: 8 * 3600}  # seconds until a run that hangs is ended, by `is_full`
 MOST_SHOWN = 10  # anomalies of a run
-MOST_CONTROLS = 3  # runs of a control that finds nothing, for it may depend on chance
+MOST_CONTROLS = 3  # runs of a control that finds nothing, each by another seed: it may be chance
 
 
 class Run:
@@ -46,7 +46,7 @@ class Run:
         print(what, flush=True)  # a run that hangs is ended without further words
         faulthandler.dump_traceback_later(self._hangs_after, exit=True)
         began = monotonic()
-        outcome = self._try(scenario.run, self._count)
+        outcome = self._try(scenario.run, self._count, self._seed)
         seconds = monotonic() - began
         control = None
         if scenario.control is not None:
@@ -57,18 +57,19 @@ class Run:
         return result
 
     def _found_by(self, control: Callable[[Case], Outcome]) -> Outcome | str:
-        for _ in range(MOST_CONTROLS):
-            outcome = self._try(control, self._scenario.control_count)
+        for seed in range(self._seed, self._seed + MOST_CONTROLS):
+            outcome = self._try(control, self._scenario.control_count, seed)
             if isinstance(outcome, str) or _found(outcome):
                 break
+            print(f"    control: nothing found, seed {seed}", flush=True)
         return outcome
 
-    def _try(self, function: Callable[[Case], Outcome], count: int) -> Outcome | str:
+    def _try(self, function: Callable[[Case], Outcome], count: int, seed: int) -> Outcome | str:
         """Return the outcome, or else what the run broke off with."""
         with tempfile.TemporaryDirectory(prefix="eventsourcing-faults-") as directory:
             os.chmod(directory, 0o755)  # servers may run as another user
             try:
-                return function(Case(self._backend, count, self._seed, Path(directory)))
+                return function(Case(self._backend, count, seed, Path(directory)))
             except Exception:
                 return f"it broke off:\n{traceback.format_exc()}"
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,8 @@ from tests.faults.fuzz import planted, rows
 from tests.faults.fuzz.mutator import Mutator
 from tests.faults.fuzz.target import Target, Wrong, probe
 from tests.faults.fuzz.targets import CONTROLS, TARGETS
+from tests.faults.scenario import Case
+from tests.faults.scenarios import fuzzing
 
 
 @pytest.fixture(autouse=True)
@@ -69,3 +72,15 @@ def test_mutations_are_made_of_the_seed_alone() -> None:
     assert made == mutations()
     assert len(set(made) - set(seeds)) > 30
     assert max(map(len, made)) <= 50
+
+
+@pytest.mark.parametrize(("inputs", "found"), [(0, len(TARGETS)), (1, 0)])
+def test_a_fuzzer_that_tried_no_input_is_an_anomaly(
+    inputs: int, found: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    log = f"INFO: seed corpus\nstat::number_of_executed_units: {inputs}\n"
+    monkeypatch.setattr(fuzzing, "fuzz", lambda case, target, seconds: (log, False))
+
+    outcome = fuzzing.run(Case("none", 1, 7, tmp_path))
+
+    assert len(outcome.anomalies) == found

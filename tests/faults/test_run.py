@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -37,8 +38,16 @@ def test_an_anomaly_is_a_failure() -> None:
 
 def test_a_control_that_depends_on_chance_is_given_three_of_them() -> None:
     found = iter([[], [], ["lost"]])
+    seeds: list[int] = []
 
-    assert Run(scenario(iter([[]]), found), "sqlite", 7, is_full=False).result().is_good
+    def control(case: Case) -> Outcome:
+        seeds.append(case.seed)
+        return Outcome(case.count, next(found))
+
+    given = replace(scenario(iter([[]]), found), control=control)
+
+    assert Run(given, "sqlite", 7, is_full=False).result().is_good
+    assert seeds == [7, 8, 9]
 
 
 def test_a_control_that_finds_nothing_is_a_failure(capfd: pytest.CaptureFixture[str]) -> None:
