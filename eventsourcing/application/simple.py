@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property, partial
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from uuid import UUID
@@ -29,6 +29,7 @@ from eventsourcing.infrastructure.sequenceditem import ChainedEvent, StoredEvent
 from eventsourcing.infrastructure.sequenceditemmapper import SequencedItemMapper
 from eventsourcing.infrastructure.snapshotting import Snapshotter
 from eventsourcing.utils.cipher import Keyring
+from eventsourcing.utils.lazy import lazy
 
 if TYPE_CHECKING:
     from eventsourcing.application.subscription import Subscription
@@ -169,7 +170,7 @@ class SimpleApplication:
         changed = [a for a in {id(a): a for a in aggregates}.values() if a._es_pending]
         return publish_pending(changed, self.persistence_policy) if changed else Saved()
 
-    @cached_property
+    @lazy
     def notification_log(self) -> NotificationLog:
         """The feed of all events (docs: how-to/feed).
 

@@ -12,11 +12,11 @@ from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
 from eventsourcing.exceptions import DecodeError, ProgrammingError
+from eventsourcing.utils.lazy import lazy
 
 __all__ = ["KEY_ID", "CipherKey", "Keyring", "framed", "unframed"]
 
@@ -114,7 +114,7 @@ class CipherKey:
         """Tells a mistyped text."""
         return sha256(f"eventsourcing {self.id}:".encode() + self.secret).digest()[:CHECK_BYTES]
 
-    @cached_property
+    @lazy
     def _aead(self) -> Any:
         try:
             from cryptography.hazmat.primitives.ciphers.aead import AESGCM

@@ -11,13 +11,14 @@ import inspect
 import sys
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from functools import cached_property, partial
+from functools import partial
 from types import FunctionType
 from typing import Any, ClassVar
 
 from eventsourcing.domain.model.personal import Personal, misplaced_in, personal_in
 from eventsourcing.exceptions import EncodeError, EventFieldError, ProgrammingError
 from eventsourcing.utils.copying import independent_copy
+from eventsourcing.utils.lazy import lazy
 from eventsourcing.utils.statecodec import StateCodec
 from eventsourcing.utils.times import is_utc
 from eventsourcing.utils.typespec import TypeSpec, compile_type
@@ -142,7 +143,7 @@ class EventSchema:
         except TypeError as error:
             raise ProgrammingError(f"{self.name}: field {field.name!r}: {error}") from error
 
-    @cached_property
+    @lazy
     def codec(self) -> StateCodec:
         """Encodes and decodes the stored state of the event class."""
         annotations = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from functools import cached_property
 from typing import Any, TypeAlias
 
 from sqlalchemy import (
@@ -29,6 +28,7 @@ from eventsourcing.infrastructure.sqlalchemy.statements import (
     feed_column,
     positional,
 )
+from eventsourcing.utils.lazy import lazy
 
 __all__ = ["NO_TOPIC", "FeedStatements"]
 
@@ -162,11 +162,11 @@ class FeedStatements:
         order = self.column if is_ascending else self.column.desc()
         return statement.order_by(order).limit(_LIMIT)
 
-    @cached_property
+    @lazy
     def _incomplete(self) -> Query:
         return self.compile(self._select_incomplete())
 
-    @cached_property
+    @lazy
     def _incomplete_after(self) -> Query:
         sequence = self._columns[0]
         after = bindparam("after", type_=sequence.type)
@@ -179,11 +179,11 @@ class FeedStatements:
         statement = select(sequence).where(*self._are_items(topic)).group_by(sequence)
         return statement.having(is_wrong).order_by(sequence).limit(_LIMIT)
 
-    @cached_property
+    @lazy
     def _disordered(self) -> Query:
         return self.compile(self._select_disordered(()))
 
-    @cached_property
+    @lazy
     def _disordered_after(self) -> Query:
         return self.compile(self._select_disordered((bindparam("after", type_=BigInteger),)))
 

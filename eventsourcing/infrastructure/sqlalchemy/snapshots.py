@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +12,7 @@ from eventsourcing.infrastructure.snapshotrecords import SnapshotRecord, Snapsho
 from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemyDatastore
 from eventsourcing.infrastructure.sqlalchemy.statements import Query, Write, compiled, positional
 from eventsourcing.utils.ids import id_to_text
+from eventsourcing.utils.lazy import lazy
 
 __all__ = ["SQLAlchemySnapshotRecords"]
 
@@ -86,7 +86,7 @@ class SQLAlchemySnapshotRecords(SnapshotRecords):
             )
             self._datastore.execute(self._write(these, {"sequence": sequence, "last": rows[0][0]}))
 
-    @cached_property
+    @lazy
     def _newest(self) -> Query:
         c = self._table.c
         query: Select[Any] = (
@@ -98,7 +98,7 @@ class SQLAlchemySnapshotRecords(SnapshotRecords):
         )
         return compiled(query, self._dialect)
 
-    @cached_property
+    @lazy
     def _next_after(self) -> Query:
         """Selects the version that comes after so many, from the newest on."""
         c = self._table.c

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +10,7 @@ from sqlalchemy import Column, Connection, Dialect, Insert, Integer, Table, bind
 
 from eventsourcing.exceptions import ProgrammingError
 from eventsourcing.infrastructure.recordmanager import Bounds
+from eventsourcing.utils.lazy import lazy
 
 if TYPE_CHECKING:
     from eventsourcing.infrastructure.sqlalchemy.driver import Driver
@@ -183,7 +183,7 @@ class Statements:
         )
         return compiled(statement, self._dialect)
 
-    @cached_property
+    @lazy
     def _locate(self) -> Query:
         sequence, position = self._columns[:2]
         statement = select(feed_column(self._table, self._fields)).where(

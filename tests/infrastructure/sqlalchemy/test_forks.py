@@ -1,6 +1,7 @@
 """A child of a fork uses its parent's application, and parent and child both go on."""
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -15,6 +16,8 @@ import pytest
 from sqlalchemy.event import listen
 
 from eventsourcing.application.simple import SimpleApplication
+from eventsourcing.domain.model import eventschema
+from eventsourcing.domain.model.events import DomainEvent, schema_of
 from eventsourcing.infrastructure.sqlalchemy.connections import OwnEngine
 from eventsourcing.infrastructure.sqlalchemy.forks import ForkGate
 from tests.backends import Backend
@@ -148,6 +151,8 @@ def _reached(saves: list[int], count: int) -> bool:
 LEAVE_REGULARLY = """
     import os, sys
     from eventsourcing.application.simple import SimpleApplication
+from eventsourcing.domain.model import eventschema
+from eventsourcing.domain.model.events import DomainEvent, schema_of
     from tests.infrastructure.sqlalchemy.helpers import Note, saved_note
 
     app = SimpleApplication(uri=sys.argv[1])
@@ -177,6 +182,44 @@ def test_a_child_that_exits_without_closing_does_not_disturb_its_parent(
 
     assert (done.returncode, done.stderr) == (0, "")
     assert stored(sql_backend) == 2
+
+
+class Planned(DomainEvent):
+    """An event of no entity, whose codec is made when it is asked for."""
+
+    what: str
+
+
+class Delayed(DomainEvent):
+    """Another one."""
+
+    what: str
+
+
+def test_a_child_makes_a_codec_that_another_thread_was_making(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begun, may_end = threading.Event(), threading.Event()
+
+    def wait(*_: object, **__: object) -> None:
+        begun.set()
+        may_end.wait(SECONDS_TO_WAIT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(eventschema, "StateCodec", wait)
+        thread = threading.Thread(target=lambda: schema_of(Planned).codec)
+        thread.start()
+        begun.wait(SECONDS_TO_WAIT)
+
+    def work() -> None:
+        signal.alarm(int(SECONDS_TO_WAIT))  # which ends a child that waits for a thread it has not
+        assert schema_of(Delayed).codec
+
+    try:
+        assert succeeded(fork(work))
+    finally:
+        may_end.set()
+        thread.join()
 
 
 def test_a_database_in_memory_is_a_copy_in_the_child() -> None:
