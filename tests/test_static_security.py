@@ -13,9 +13,9 @@ given may not even be named. ``make lint`` runs it.
 
 One module is looked at at a time, by names. So these are not found: a name that is made at run time
 (``getattr(os, "sys" + "tem")``, ``vars(connection)[name]``), or that the lists do not have; what
-another module does to a name or an attribute (``module.SQL = path``, a subclass that overrides
-one); and a value of another type than its annotation, which mypy has to find. An exception below
-holds for its whole module.
+``setattr`` or another module does to a name or an attribute (``module.SQL = path``, a subclass that
+overrides one); and a value of another type than its annotation, which mypy has to find. An
+exception below holds for its whole module.
 """
 
 from collections.abc import Container, Iterator, Mapping
@@ -212,6 +212,10 @@ def test_each_exception_is_needed() -> None:
         "def f(path: str): cursor.execute(path)",
         "def f(*paths): cursor.execute(*paths)",
         "def f(g):\n cursor.execute(g(path))\nclass C:\n def g(self): return 'x'",
+        "from sqlalchemy import select\ndef f(select): cursor.execute(select(path))",
+        "cursor.execute('x'.__add__(path))",
+        "cursor.execute(', '.join([path]))",
+        "lambda sql: cursor.execute(sql)",
         "for path in paths: cursor.execute(path)",
         "with path as sql: cursor.execute(sql)",
         "[cursor.execute(path) for path in paths]",
@@ -242,6 +246,7 @@ def test_each_exception_is_needed() -> None:
         'def f(PATH): cursor.execute(f"VACUUM INTO {PATH}")',
         'from paths import PATH; cursor.execute(f"VACUUM INTO {PATH}")',
         "PATH = 'x'\ndef f():\n global PATH; PATH = path\ncursor.execute(PATH)",
+        "PATH = 'x'\ndef f():\n from paths import PATH; cursor.execute(PATH)",
         # dangerous
         "os.execv(path, [])",
         "os.spawnl(0, path)",

@@ -189,6 +189,8 @@ class _Origins:
                 if isinstance(function, ast.Attribute):
                     return function.attr not in OF_TEXTS and self._is_statement(function.value)
                 name = name_of(function)
+                if isinstance(function, ast.Name) and self._bindings(function):
+                    return False  # something else is called like that here
                 return name in MAKERS or self._is_of_sqlalchemy(name)
             case ast.IfExp(body=left, orelse=right):
                 return self._is_statement(left) and self._is_statement(right)
