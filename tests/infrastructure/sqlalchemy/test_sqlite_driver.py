@@ -73,6 +73,7 @@ def test_an_error_without_a_code_has_a_class(error: Exception, expected: type) -
     [
         ("UNIQUE constraint failed: t.a", frozenset({"a"})),
         ("UNIQUE constraint failed: t.a, t.b", frozenset({"a", "b"})),
+        ("UNIQUE constraint failed: my.t.a, my.t.b", frozenset({"a", "b"})),
         ("UNIQUE constraint failed: index 'x'", "x"),
         ("CHECK constraint failed: t.a", None),
         ("a UNIQUE constraint failed: t.a", None),
