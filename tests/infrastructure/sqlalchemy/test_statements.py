@@ -1,6 +1,7 @@
 """The SQL of a record manager, as each driver is given it; no server is asked."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy import (
     Dialect,
     Integer,
     MetaData,
+    Numeric,
     String,
     Table,
     TypeDecorator,
@@ -67,6 +69,14 @@ def test_a_read_has_its_parameters_in_their_order(
     assert (" DESC" in sql) is not is_ascending
 
 
+def test_a_limit_is_a_number_to_postgresql(
+    datastore: SQLAlchemyDatastore, statements: Statements
+) -> None:
+    sql, _ = statements.read("s", Bounds(), 5, StoredEvent)
+
+    assert ("%s::INTEGER" in sql.partition("LIMIT")[2]) is (datastore.driver.name == PSYCOPG)
+
+
 def test_a_brief_read_has_three_columns(statements: Statements) -> None:
     whole, brief = (statements.read("s", Bounds(), 5, c)[0] for c in (StoredEvent, tuple))
 
@@ -109,6 +119,30 @@ def test_the_rows_of_several_are_inserted_by_the_drivers_own_statement(
     assert write.sql == driver.quicker(str(wanted.compile(dialect=dialect)), dialect)
     assert write.many is not driver.takes_columns
     assert len(write.parameters) == (7 if driver.takes_columns else 2)
+
+
+def test_a_manager_writes_the_rows_of_several_only_where_it_is_told_so(
+    datastore: SQLAlchemyDatastore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = SQLAlchemyRecordManager(datastore)
+    writes: list[Write] = []
+    monkeypatch.setattr(datastore, "execute", lambda write, work: writes.append(write))
+    rows = [("s", n, "topic", "state", "id", None, None) for n in range(2)]
+
+    manager._write(rows)
+    manager._write(rows, True)
+
+    assert writes == [manager._statements.write(rows, is_shared) for is_shared in (False, True)]
+
+
+def test_a_manager_announces_the_saves_of_its_table() -> None:
+    datastore = SQLAlchemyDatastore(SQLAlchemySettings(uri="postgresql://", notify=True))
+    manager = SQLAlchemyRecordManager(datastore, stored_events_table("mine"))
+    announcements: Any = manager.announcements
+    manager.close()
+
+    assert announcements._datastore is datastore
+    assert announcements._channel == "eventsourcing.mine"
 
 
 def test_a_dialect_with_parameters_in_order_is_of_the_same_version(
@@ -278,6 +312,16 @@ def test_the_type_of_each_column_is_asked_for_what_was_stored(name: str) -> None
 
     assert [*statements.items("s", [ITEM[1:]], StoredEvent)] == [expected]
     assert [*statements.items("s", [ITEM[1:4]], tuple)] == [expected[:4]]
+
+
+def test_a_driver_tells_a_type_by_its_own_name_for_it(datastore: SQLAlchemyDatastore) -> None:
+    columns = [Column(name, Numeric(9, 2)) for name in StoredEvent._fields]
+    table = Table("t", MetaData(), *columns)
+    price = Decimal("1.50")
+
+    made = Statements(table, StoredEvent._fields, datastore.dialect, datastore.driver)
+
+    assert [*made.items("s", [(price, price, price)], tuple)] == [("s", price, price, price)]
 
 
 def test_a_type_may_have_the_database_change_what_is_inserted() -> None:
