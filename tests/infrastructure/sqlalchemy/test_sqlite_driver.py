@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
@@ -174,3 +175,15 @@ def test_a_refusal_to_change_the_journal_mode_is_final_after_the_lock_timeout(
         DRIVER.on_connect(connection, SQLAlchemySettings(uri="sqlite:///events.db"))
 
     assert now[0] == 7 + 32
+
+
+def test_a_journal_mode_that_the_file_has_is_not_set_again(tmp_path: Path) -> None:
+    settings = SQLAlchemySettings(uri=f"sqlite:///{tmp_path}/events.db")
+    sent: list[str] = []
+
+    with closing(sqlite3.connect(tmp_path / "events.db")) as connection:
+        DRIVER.on_connect(connection, settings)
+        connection.set_trace_callback(sent.append)
+        DRIVER.on_connect(connection, settings)
+
+    assert len([sql for sql in sent if "journal_mode" in sql.lower()]) == 1
