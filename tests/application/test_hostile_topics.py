@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -163,15 +164,21 @@ def test_a_class_below_an_allowed_prefix_is_imported(sqlite_file: Backend, shop:
     assert (type(event).__module__, type(event).__name__) == (f"{shop}.orders", "Shipped")
 
 
-def test_the_class_of_an_aggregate_is_imported_too(shop: str) -> None:
-    store = EventStore(MemoryRecordManager(), SequencedItemMapper(topic_prefixes=[shop]))
+def test_the_class_of_an_aggregate_is_imported_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"shop_{uuid4().hex}"  # which no class is known of, however often this runs
+    (tmp_path / f"{name}.py").write_text(SHOP)
+    monkeypatch.syspath_prepend(tmp_path)
+    store = EventStore(MemoryRecordManager(), SequencedItemMapper(topic_prefixes=[name]))
     (created,) = AggregateRoot.create(id="o").pending_events
-    created.__dict__["originator_topic"] = f"{shop}.orders#Order"
+    created.__dict__["originator_topic"] = f"{name}#Order"
     store.store(created)
 
     order = EventSourcedRepository(store)["o"]
 
-    assert (type(order).__module__, type(order).__name__) == (f"{shop}.orders", "Order")
+    assert (type(order).__module__, type(order).__name__) == (name, "Order")
+    del sys.modules[name]
 
 
 @pytest.mark.parametrize(

@@ -414,7 +414,15 @@ def test_a_wrapped_mutate_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
     assert seen == [1, 2, 3] * 2
 
 
+def renamed(state: dict[str, Any]) -> dict[str, Any]:
+    return {**{name: value for name, value in state.items() if name != "told"}, "what": "renamed"}
+
+
 class Older(AggregateRoot):
+    @event("Told", upcasters={1: renamed})
+    def tell(self, what: Any) -> None:
+        self.told = what
+
     @event("Grown")
     def grow(self, by: int, why: str = "none, given") -> None:
         self.grown = (by, why)
@@ -431,6 +439,18 @@ def test_a_state_without_a_later_field_gets_its_default() -> None:
     quick, by_objects = both(manager, older.id)
     assert quick.found == by_objects.found
     assert quick.found[1]["grown"] == (1, "none, given")
+
+
+def test_an_older_state_that_is_not_read_quicker_is_upcast() -> None:
+    older = Older.create()
+    older.tell("now")
+    items: list[Item] = [*map(SequencedItemMapper().item_from_event, older.pending_events)]
+    created, told = items
+    former = told[3].replace("what", "told")
+    manager = Given([created, told._replace(topic=f"{__name__}#Older.Told", state=former)])
+    quick, by_objects = both(manager, older.id)
+    assert quick.found == by_objects.found
+    assert quick.found[1]["told"] == "renamed"
 
 
 def test_the_columns_that_are_not_needed_are_not_read(sql_backend: Backend) -> None:

@@ -285,6 +285,15 @@ def test_a_class_that_is_known_is_raised_with_the_drivers_error_as_its_cause(
     assert raised.value.__cause__ is error
 
 
+def test_a_table_that_is_missing_is_raised_with_what_to_do() -> None:
+    datastore = SQLAlchemyDatastore(SQLAlchemySettings(uri="sqlite://"))
+
+    with pytest.raises(TableNotFound, match=r"^no such table: t\. Create the table with"):
+        datastore.fetch("SELECT * FROM t", ())
+
+    datastore.close()
+
+
 def test_a_violated_constraint_has_no_cause_that_shows_the_row(on_postgresql: Translator) -> None:
     error = psycopg_errors.CheckViolation("canary")
 

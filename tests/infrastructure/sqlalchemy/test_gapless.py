@@ -263,3 +263,16 @@ def test_inline_work_is_done_once_the_rows_are_there(sqlite_file: Backend) -> No
         manager.inline = lambda items: work
         manager.record([item("s", 0), item("s", 1)])
     assert seen == [(2, True)]
+
+
+def test_items_of_another_class_are_numbered_too(sqlite_file: Backend) -> None:
+    datastore = SQLAlchemyDatastore(SQLAlchemySettings(uri=sqlite_file.uri))
+    manager = GaplessRecordManager(datastore, TABLES[SequencedItem], SequencedItem)
+    manager.setup_table()
+    items = [SequencedItem("s", n, "topic", "state") for n in range(2)]
+
+    manager.record(items)
+
+    assert list(manager.get_items("s")) == items
+    assert [manager.feed_position("s", n) for n in range(2)] == [1, 2]
+    manager.close()

@@ -96,3 +96,30 @@ def test_wide_rows_go_in_smaller_numbers(
     store.store(events)
     assert contents(store, "s") == events
     assert sizes == [1]
+
+
+def test_inline_work_is_made_of_the_items_and_done_once_the_rows_are_there(
+    store: EventStore,
+) -> None:
+    manager: Any = store.record_manager
+    seen: list[Any] = []
+
+    def inline(items: Any) -> Any:
+        def work(connection: Any) -> None:
+            sql = "SELECT count(*) FROM stored_events"
+            seen.append((len(items), connection.exec_driver_sql(sql).scalar()))
+
+        return work
+
+    manager.inline = inline
+    store.store([happened("s", n) for n in range(2)])
+
+    assert seen == [(2, 2)]
+
+
+def test_savers_wait_for_each_other_as_the_driver_says(sqlite_file: Backend) -> None:
+    manager = SQLAlchemyPlace(str(sqlite_file.uri)).open(lock_timeout=7)
+    groups: Any = manager._groups
+    manager.close()
+
+    assert (groups._shares_lock_timeouts, groups._lock_timeout) == (True, 7)

@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
@@ -73,6 +74,7 @@ def test_an_error_without_a_code_has_a_class(error: Exception, expected: type) -
     [
         ("UNIQUE constraint failed: t.a", frozenset({"a"})),
         ("UNIQUE constraint failed: t.a, t.b", frozenset({"a", "b"})),
+        ("UNIQUE constraint failed: my.t.a, my.t.b", frozenset({"a", "b"})),
         ("UNIQUE constraint failed: index 'x'", "x"),
         ("CHECK constraint failed: t.a", None),
         ("a UNIQUE constraint failed: t.a", None),
@@ -173,3 +175,15 @@ def test_a_refusal_to_change_the_journal_mode_is_final_after_the_lock_timeout(
         DRIVER.on_connect(connection, SQLAlchemySettings(uri="sqlite:///events.db"))
 
     assert now[0] == 7 + 32
+
+
+def test_a_journal_mode_that_the_file_has_is_not_set_again(tmp_path: Path) -> None:
+    settings = SQLAlchemySettings(uri=f"sqlite:///{tmp_path}/events.db")
+    sent: list[str] = []
+
+    with closing(sqlite3.connect(tmp_path / "events.db")) as connection:
+        DRIVER.on_connect(connection, settings)
+        connection.set_trace_callback(sent.append)
+        DRIVER.on_connect(connection, settings)
+
+    assert len([sql for sql in sent if "journal_mode" in sql.lower()]) == 1

@@ -1,6 +1,7 @@
 """The SQL of a record manager, as each driver is given it; no server is asked."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,13 +9,18 @@ import pytest
 from sqlalchemy import (
     BigInteger,
     Column,
+    Dialect,
     Integer,
     MetaData,
+    Numeric,
     String,
     Table,
+    TypeDecorator,
     UniqueConstraint,
     create_engine,
+    func,
 )
+from sqlalchemy.types import UserDefinedType
 
 from eventsourcing.exceptions import ProgrammingError
 from eventsourcing.infrastructure.recordmanager import Bounds
@@ -28,6 +34,8 @@ from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordMana
 from eventsourcing.infrastructure.sqlalchemy.sqlite import SQLiteDriver
 from eventsourcing.infrastructure.sqlalchemy.statements import Statements, Write, positional
 from eventsourcing.infrastructure.sqlalchemy.tables import stored_events_table
+
+PSYCOPG = "postgresql+psycopg"  # which has another statement for the rows of several savers
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "mysql", "mariadb"])
@@ -59,6 +67,14 @@ def test_a_read_has_its_parameters_in_their_order(
     assert parameters[:4] == ("s", 1, 8, 5)
     assert placeholders(datastore, sql) == len(parameters)
     assert (" DESC" in sql) is not is_ascending
+
+
+def test_a_limit_is_a_number_to_postgresql(
+    datastore: SQLAlchemyDatastore, statements: Statements
+) -> None:
+    sql, _ = statements.read("s", Bounds(), 5, StoredEvent)
+
+    assert ("%s::INTEGER" in sql.partition("LIMIT")[2]) is (datastore.driver.name == PSYCOPG)
 
 
 def test_a_brief_read_has_three_columns(statements: Statements) -> None:
@@ -98,10 +114,35 @@ def test_the_rows_of_several_are_inserted_by_the_drivers_own_statement(
 
     write = statements.write(rows, is_shared)
 
+    assert (statements.write(rows) == write) is (not is_shared or driver.name != PSYCOPG)
     dialect = positional(datastore.dialect)
     assert write.sql == driver.quicker(str(wanted.compile(dialect=dialect)), dialect)
     assert write.many is not driver.takes_columns
     assert len(write.parameters) == (7 if driver.takes_columns else 2)
+
+
+def test_a_manager_writes_the_rows_of_several_only_where_it_is_told_so(
+    datastore: SQLAlchemyDatastore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = SQLAlchemyRecordManager(datastore)
+    writes: list[Write] = []
+    monkeypatch.setattr(datastore, "execute", lambda write, work: writes.append(write))
+    rows = [("s", n, "topic", "state", "id", None, None) for n in range(2)]
+
+    manager._write(rows)
+    manager._write(rows, True)
+
+    assert writes == [manager._statements.write(rows, is_shared) for is_shared in (False, True)]
+
+
+def test_a_manager_announces_the_saves_of_its_table() -> None:
+    datastore = SQLAlchemyDatastore(SQLAlchemySettings(uri="postgresql://", notify=True))
+    manager = SQLAlchemyRecordManager(datastore, stored_events_table("mine"))
+    announcements: Any = manager.announcements
+    manager.close()
+
+    assert announcements._datastore is datastore
+    assert announcements._channel == "eventsourcing.mine"
 
 
 def test_a_dialect_with_parameters_in_order_is_of_the_same_version(
@@ -187,6 +228,8 @@ def test_what_a_driver_needs_not_do_is_nothing() -> None:
     assert Driver().message(ValueError("said")) == "said"
     assert Driver().message(ValueError()) == "ValueError"
     assert not Driver().is_in_memory(engine.url)
+    assert not Driver().reads_ahead(engine.dialect)
+    assert Driver().doubtful == set()
     assert Driver().complete(engine.url) is engine.url
     assert not Driver().is_autocommit(object())
 
@@ -197,3 +240,91 @@ def test_an_insert_is_of_the_columns_in_the_order_of_the_fields() -> None:
     made = Driver().insert_one(table, [table.c.a, table.c.b])
 
     assert str(made) == "INSERT INTO s.t (a, b) VALUES (:a, :b)"
+
+
+# -- columns of other types ------------------------------------------------------------------
+
+
+class Marked(TypeDecorator[str]):
+    """Shows what it was given to the database, and what it gave back."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        return f"<{value}"
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        return f"{value}>"
+
+
+class Lowered(UserDefinedType[str]):
+    """Has the database change its values."""
+
+    def bind_expression(self, bindvalue: Any) -> Any:
+        return func.lower(bindvalue)
+
+
+def statements_of(**types: Any) -> Statements:
+    """Returns those of a table in SQLite with columns of these types, or of plain texts."""
+    columns = [Column(name, types.get(name, String(9))) for name in StoredEvent._fields]
+    table = Table("t", MetaData(), Column("n", Integer, primary_key=True), *columns)
+    dialect = create_engine("sqlite://").dialect
+    return Statements(table, StoredEvent._fields, dialect, SQLiteDriver())
+
+
+ITEM = StoredEvent("s", 0, "topic", "state", "id", "a", "b")
+
+
+def test_an_id_that_is_a_plain_text_is_given_to_the_driver_as_it_is() -> None:
+    statements = statements_of()
+
+    assert statements.rows([ITEM]) == (tuple(ITEM),)
+    assert statements.read("s", Bounds(), 5, StoredEvent)[1][0] == "s"
+    assert statements.locate("s", 0)[1] == ("s", 0)
+
+
+@pytest.mark.parametrize("name", StoredEvent._fields)
+def test_the_type_of_each_column_is_asked_for_what_to_store(name: str) -> None:
+    statements = statements_of(**{name: Marked()})
+    given: dict[str, Any] = {name: f"<{getattr(ITEM, name)}"}
+    expected = tuple(ITEM._replace(**given))
+
+    assert statements.rows([ITEM]) == (expected,)
+    assert statements.rows([ITEM, ITEM]) == [expected, expected]
+
+
+@pytest.mark.parametrize("topic", ["", None])
+def test_a_type_is_asked_about_what_is_empty_too(topic: Any) -> None:
+    statements = statements_of(topic=Marked())
+    items = [ITEM._replace(topic=topic), ITEM, ITEM]
+
+    rows = statements.rows(items)
+
+    assert [row[2] for row in rows] == [f"<{topic}", "<topic", "<topic"]
+
+
+@pytest.mark.parametrize("name", StoredEvent._fields[1:])
+def test_the_type_of_each_column_is_asked_for_what_was_stored(name: str) -> None:
+    statements = statements_of(**{name: Marked()})
+    given: dict[str, Any] = {name: f"{getattr(ITEM, name)}>"}
+    expected = ITEM._replace(**given)
+
+    assert [*statements.items("s", [ITEM[1:]], StoredEvent)] == [expected]
+    assert [*statements.items("s", [ITEM[1:4]], tuple)] == [expected[:4]]
+
+
+def test_a_driver_tells_a_type_by_its_own_name_for_it(datastore: SQLAlchemyDatastore) -> None:
+    columns = [Column(name, Numeric(9, 2)) for name in StoredEvent._fields]
+    table = Table("t", MetaData(), *columns)
+    price = Decimal("1.50")
+
+    made = Statements(table, StoredEvent._fields, datastore.dialect, datastore.driver)
+
+    assert [*made.items("s", [(price, price, price)], tuple)] == [("s", price, price, price)]
+
+
+def test_a_type_may_have_the_database_change_what_is_inserted() -> None:
+    table = Table("t", MetaData(), Column("a", Lowered()))
+
+    assert str(Driver().insert_one(table, [table.c.a])) == "INSERT INTO t (a) VALUES (lower(:a))"

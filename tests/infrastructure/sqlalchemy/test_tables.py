@@ -13,7 +13,12 @@ from sqlalchemy import Column, DefaultClause, Index, MetaData, String, Table, Te
 
 from eventsourcing.application.policies import SnapshottingPolicy
 from eventsourcing.application.simple import SimpleApplication
-from eventsourcing.exceptions import ConcurrencyError, ProgrammingError, SequencedItemConflict
+from eventsourcing.exceptions import (
+    ConcurrencyError,
+    ProgrammingError,
+    SequencedItemConflict,
+    TableNotFound,
+)
 from eventsourcing.infrastructure.sequenceditem import StoredEvent
 from eventsourcing.infrastructure.sqlalchemy.datastore import (
     SQLAlchemyDatastore,
@@ -198,6 +203,25 @@ def test_a_table_without_a_key_for_positions_is_refused() -> None:
         "table 't' needs a unique constraint over originator_id, originator_version:"
         " without it, two savers could take the same position"
     )
+
+
+def test_a_mapped_class_stands_for_its_table() -> None:
+    class Mapped:
+        __table__ = stored_events_table("mapped")
+
+    datastore = SQLAlchemyDatastore(SQLAlchemySettings(uri="sqlite://"))
+
+    assert SQLAlchemyRecordManager(datastore, Mapped).table is Mapped.__table__
+
+
+def test_the_table_of_keys_is_not_created_where_that_is_not_wanted() -> None:
+    datastore = SQLAlchemyDatastore(SQLAlchemySettings(uri="sqlite://"))
+    keys = SQLAlchemyRecordManager(datastore).subject_keys(creates_table=False)
+
+    with pytest.raises(TableNotFound):
+        keys.add("s", "key")
+
+    datastore.close()
 
 
 def test_a_class_that_is_mapped_to_nothing_is_no_table() -> None:
