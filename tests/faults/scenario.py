@@ -1,10 +1,11 @@
 """What a scenario is: something that goes wrong so many times, and what is looked at afterwards."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
-__all__ = ["LOOSELY", "Case", "Outcome", "Scenario"]
+__all__ = ["LOOSELY", "Case", "Outcome", "Scenario", "each_of"]
 
 LOOSELY = 5
 """Times what is promised: what takes longer than that is an anomaly, on a busy machine too."""
@@ -26,6 +27,13 @@ class Case:
     seed: int
     directory: Path
 
+    def within(self, name: str) -> Self:
+        """Return the same in a new folder of this name, which servers may enter."""
+        directory = self.directory / name
+        directory.mkdir()
+        directory.chmod(0o755)
+        return replace(self, directory=directory)
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -42,6 +50,13 @@ class Outcome:
     anomalies: list[str]
     figures: dict[str, str] = field(default_factory=dict)
     late: list[str] = field(default_factory=list)
+
+
+def each_of(*outcomes: Outcome) -> Outcome:
+    """Return what all controls found, or nothing if one of them found nothing."""
+    found = [outcome.anomalies for outcome in outcomes]
+    anomalies = [what for each in found for what in each] if all(found) else []
+    return Outcome(sum(outcome.count for outcome in outcomes), anomalies)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -20,7 +19,7 @@ from tests.contracts.model import Happened
 from tests.contracts.places import SQLAlchemyPlace
 from tests.faults.history import read_rows
 from tests.faults.saving import entries_of
-from tests.faults.scenario import LOOSELY, Case, Outcome, Scenario
+from tests.faults.scenario import LOOSELY, Case, Outcome, Scenario, each_of
 from tests.faults.stores import SQL, opened
 from tests.races.checker import Answer, Save, anomalies
 
@@ -86,14 +85,7 @@ def control(case: Case) -> Outcome:
     """Give the library a time-out that is too long, and one that is too short. Both must be found
     out.
     """
-    outcomes = []
-    for given in (60.0, 0.05):
-        directory = case.directory / str(given)
-        directory.mkdir()
-        directory.chmod(0o755)
-        outcomes.append(hold(replace(case, directory=directory), given))
-    long, short = (outcome.anomalies for outcome in outcomes)
-    return Outcome(2 * case.count, long + short if long and short else [])
+    return each_of(*(hold(case.within(str(given)), given) for given in (60.0, 0.05)))
 
 
 def _connect(store: EventStore) -> None:

@@ -16,7 +16,7 @@ from unittest.mock import patch
 from eventsourcing.infrastructure.sqlalchemy.postgresql import PostgreSQLDriver
 from tests.contracts.eventstore import event_store
 from tests.contracts.places import SQLAlchemyPlace
-from tests.faults.scenario import Case, Outcome, Scenario
+from tests.faults.scenario import Case, Outcome, Scenario, each_of
 from tests.faults.traffic import Traffic
 from tests.races.checker import Entry, anomalies
 from tests.servers.postgresql import connect, empty_database
@@ -146,8 +146,7 @@ def _unconfirmed(case: Case) -> Outcome:
         cancelled = _run(case, troubles=[_waits_are_cancelled], shared=0, needs=1)
     with patch.object(PostgreSQLDriver, "confirmation", None):
         terminated = _run(case, troubles=[_waits_are_terminated], shared=0, needs=1)
-    both = bool(cancelled.anomalies and terminated.anomalies)
-    return Outcome(2, cancelled.anomalies + terminated.anomalies if both else [])
+    return each_of(cancelled, terminated)
 
 
 _kinds = (

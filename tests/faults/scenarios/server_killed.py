@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.faults.client import Orders, start
 from tests.faults.history import Tail, audit, read_logs, read_rows, wait_until_alone
-from tests.faults.scenario import Case, Outcome, Scenario
+from tests.faults.scenario import Case, Outcome, Scenario, each_of
 from tests.faults.stores import SERVERS, opened
 from tests.servers.process import Server
 
@@ -28,13 +28,8 @@ def control(case: Case) -> Outcome:
     another connection. Both must be found out.
     """
     careless = _run(case, "careless", patience=1)  # its streams have gaps: it is in vain to wait
-    directory = case.directory / "clinging"
-    directory.mkdir()
-    once = replace(case, count=1, directory=directory)
-    clinging = _run(once, "clinging", SECONDS_TO_WRITE + 1)
-    both = bool(careless.anomalies and clinging.anomalies)
-    found = careless.anomalies + clinging.anomalies
-    return Outcome(careless.count + clinging.count, found if both else [])
+    once = replace(case.within("clinging"), count=1)
+    return each_of(careless, _run(once, "clinging", SECONDS_TO_WRITE + 1))
 
 
 def _run(case: Case, application: str, patience: float) -> Outcome:

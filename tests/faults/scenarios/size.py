@@ -8,7 +8,6 @@ import statistics
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from functools import partial
 from time import perf_counter
 from typing import NamedTuple
@@ -51,10 +50,7 @@ class Store(NamedTuple):
 
 @contextmanager
 def _filled(case: Case, size: int, has_key: bool, chance: random.Random) -> Iterator[Store]:
-    directory = case.directory / str(size)
-    directory.mkdir()
-    directory.chmod(0o755)
-    with opened(replace(case, directory=directory), has_key) as backend:
+    with opened(case.within(str(size)), has_key) as backend:
         settings = SQLAlchemySettings(uri=backend.uri)
         with SimpleApplication(settings=settings, setup_table=False, name=str(size)) as app:
             template, long = _note(app), _note(app)
