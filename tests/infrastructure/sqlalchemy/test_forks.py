@@ -151,8 +151,6 @@ def _reached(saves: list[int], count: int) -> bool:
 LEAVE_REGULARLY = """
     import os, sys
     from eventsourcing.application.simple import SimpleApplication
-from eventsourcing.domain.model import eventschema
-from eventsourcing.domain.model.events import DomainEvent, schema_of
     from tests.infrastructure.sqlalchemy.helpers import Note, saved_note
 
     app = SimpleApplication(uri=sys.argv[1])
