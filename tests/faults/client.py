@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from eventsourcing.application.simple import SimpleApplication
 from eventsourcing.exceptions import (
+    ApplicationClosedError,
     ConcurrencyError,
     OutcomeUnknown,
     PersistenceError,
@@ -195,5 +196,6 @@ class Writer:
                 self._log.write("again", key, type(error).__name__)
             except Exception as error:
                 self._log.write("error", "", f"{type(error).__name__} while saving: {error}")
-                return "unknown", error
+                is_unknown = is_unknown or not isinstance(error, ApplicationClosedError)
+                return ("unknown" if is_unknown else "fail"), error
             time.sleep(PAUSE)

@@ -34,6 +34,7 @@ Breaker = Callable[[], Any]
 """Takes a protection out of this process; for controls."""
 
 CHILDREN_S_SAVES = 3
+CHILD_HANGS = 20  # seconds after which a child hangs
 LONGEST_PAUSE = 0.02  # seconds between forks
 CHILD = 1_000  # the number of the first child's writer
 
@@ -50,6 +51,7 @@ def begin(work: Callable[..., None], orders: Orders, *arguments: object) -> Base
 @contextmanager
 def _traffic(orders: Orders) -> Iterator[tuple[SimpleApplication, Log]]:
     """Have writers save in threads while the block lasts, and dump the stacks if it hangs."""
+    os.setpgid(0, 0)  # so that it can be ended together with its children
     faulthandler.dump_traceback_later(orders.seconds, exit=True)
     log = Log(Path(orders.log))
     with APPLICATIONS[orders.application](orders.uri, orders.settings) as app:
@@ -73,19 +75,22 @@ def _traffic(orders: Orders) -> Iterator[tuple[SimpleApplication, Log]]:
 
 
 def fork_in_traffic(orders: Orders, forks: int, breaker: Breaker | None = None) -> None:
-    """Fork so many times while writers save; each child saves a few times, and ends."""
+    """Fork so many times while writers save; each child saves a few times, and ends.
+
+    A child that does not end well is the last one.
+    """
     if breaker:
         breaker()
     chance = random.Random(orders.seed)
     with _traffic(orders) as (app, log):
-        children = []
-        for number in range(forks):
+        children = [_fork(app, orders, log, CHILD)]
+        for number in range(1, forks):
             time.sleep(chance.uniform(0, LONGEST_PAUSE))
             children.append(_fork(app, orders, log, CHILD + number))
-            if len(children) == 2:
-                _wait(children.pop(0), log)
+            if not _ended_well(children.pop(0), log):
+                break
         for child in children:
-            _wait(child, log)
+            _ended_well(child, log)
 
 
 def _fork(app: SimpleApplication, orders: Orders, log: Log, number: int) -> int:
@@ -99,7 +104,7 @@ def _fork(app: SimpleApplication, orders: Orders, log: Log, number: int) -> int:
     try:
         # not a time-out of faulthandler's, which would wait for its thread in the parent
         faulthandler.register(signal.SIGALRM, chain=True)
-        signal.alarm(round(orders.seconds / 2))
+        signal.alarm(CHILD_HANGS)
         few = replace(orders, saves=CHILDREN_S_SAVES, stop="")
         Writer(app, few, log, number).work()
         status = 0
@@ -111,10 +116,11 @@ def _fork(app: SimpleApplication, orders: Orders, log: Log, number: int) -> int:
     raise AssertionError("a child has to end")
 
 
-def _wait(child: int, log: Log) -> None:
+def _ended_well(child: int, log: Log) -> bool:
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if status:
         log.write("error", "", f"a child of a fork ended with {status}")
+    return status == 0
 
 
 # -- interrupts --------------------------------------------------------------------------
