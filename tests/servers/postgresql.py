@@ -52,6 +52,7 @@ class PostgresqlServer(Server):
             "unix_socket_directories": "",
             "max_connections": 200,
             "max_prepared_transactions": 10,
+            "dynamic_shared_memory_type": "mmap",  # else a killed one leaves some in /dev/shm
             "jit": "off",
         }
         options = [f"--{name}={value}" for name, value in settings.items()]
