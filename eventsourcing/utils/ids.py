@@ -20,6 +20,8 @@ from collections.abc import Sequence
 from hashlib import sha256
 from uuid import UUID
 
+import msgspec
+
 from eventsourcing.exceptions import InvalidOriginatorID
 
 __all__ = ["check_id", "digest_of", "id_from_text", "id_to_text"]
@@ -58,7 +60,7 @@ def id_to_text(value: object) -> str:
         InvalidOriginatorID: as :func:`check_id`.
     """
     if type(value) is UUID:
-        return str(value)
+        return msgspec.to_builtins(value)  # type: ignore[no-any-return]  # quicker than str()
     text = str(check_id(value))
     if type(value) is int:
         return f"#{text}"
@@ -73,7 +75,7 @@ def id_from_text(text: str) -> UUID | str | int:
         InvalidOriginatorID: the text is no stored form of an id.
     """
     if len(text) == 36 and _UUID_TEXT.fullmatch(text):
-        return UUID(text)
+        return msgspec.convert(text, UUID)  # quicker than UUID()
     if text.startswith("#"):
         try:
             return int(text[1:])

@@ -66,10 +66,13 @@ def publish_pending(entities: Sequence[DomainEntity], store: Store | None) -> Sa
     Raises:
         ProgrammingError: an entity's events are not all there.
     """
-    pending = [(entity, tuple(entity._es_pending)) for entity in entities]
-    for entity, its_events in pending:
+    pending: list[tuple[DomainEntity, tuple[DomainEvent, ...]]] = []
+    batch: list[DomainEvent] = []
+    for entity in entities:
+        its_events = tuple(entity._es_pending)
         _check_complete(entity, its_events)
-    batch = [event for _, its_events in pending for event in its_events]
+        pending.append((entity, its_events))
+        batch += its_events
     if store is not None:
         store.store(batch)
     for entity, its_events in pending:

@@ -82,7 +82,8 @@ class GroupCommit:
             with own.leading:
                 group, before = self._join(own)
                 if before is not None:
-                    before.wait(self._patience)
+                    if before.is_busy:
+                        before.wait(self._patience)
                     self._lead(own)
         finally:
             own.end()
@@ -110,7 +111,7 @@ class GroupCommit:
         """Returns the group that takes the save; and if that is its own, the one before it."""
         with self._changing:
             lanes = self._lanes
-            busy = [at for at, last in enumerate(lanes) if last.is_busy]
+            busy = [at for at, last in enumerate(lanes) if not last.is_over and last.is_busy]
             if not busy:
                 before, lanes[0] = lanes[0], own
                 own.began = monotonic()  # at once, as mostly
@@ -192,28 +193,17 @@ class _Group:
         is_over: whether the leader has said all that it will say.
     """
 
-    __slots__ = (
-        "_characters",
-        "_streams",
-        "_waiting",
-        "began",
-        "is_over",
-        "is_stored",
-        "leading",
-        "lock_timeout",
-        "parts",
-        "saves",
-    )
+    # What most keep is said once: a saver who meets nobody makes one for each save.
+    began = NEVER
+    is_stored = parts = False
+    lock_timeout: str | None = None
+    _streams = _NONE  # it takes nobody, and nobody takes it
+    _characters = 0
 
     def __init__(self, rows: Rows, is_over: bool = False) -> None:
         self.saves = [rows]
         self.leading = threading.Lock()
-        self.began = NEVER
-        self.is_stored = self.parts = False
-        self.lock_timeout: str | None = None
         self.is_over = is_over
-        self._streams = _NONE  # it takes nobody, and nobody takes it
-        self._characters = 0
         self._waiting: list[threading.Lock] = []
 
     @property

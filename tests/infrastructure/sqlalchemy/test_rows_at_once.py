@@ -1,6 +1,6 @@
-"""A large save on SQLite goes to the database 50 rows at a time, and is still one save.
+"""A large save on SQLite goes to the database 100 rows at a time, and is still one save.
 
-One of up to 50 rows is one statement, and no transaction besides.
+One of up to 100 rows is one statement, and no transaction besides.
 """
 
 from collections.abc import Iterator
