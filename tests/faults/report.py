@@ -40,7 +40,7 @@ def section(results: Sequence[Result], is_known: Callable[[str], bool]) -> str:
     """Return the table and what it depends on.
 
     Of several runs, one that failed counts before all. Of others, it is the newest of full length,
-    and if there is none, the newest of those in which most went wrong.
+    and if there is none, the newest of the longest.
 
     Args:
         results: in their order; of those of one day, the last is the newest.

@@ -57,6 +57,16 @@ def test_a_control_that_finds_nothing_is_a_failure(capfd: pytest.CaptureFixture[
     assert "THE CONTROL FOUND NOTHING" in capfd.readouterr().out
 
 
+def test_a_control_that_finds_only_what_is_late_is_a_failure() -> None:
+    late = replace(
+        scenario(iter([[]]), iter([])), control=lambda case: Outcome(1, [], late=["5.1 s"])
+    )
+
+    result = Run(late, "sqlite", 7, is_full=False).result()
+
+    assert (result.is_good, result.is_silent, result.control) == (False, True, 0)
+
+
 def test_a_run_that_breaks_off_is_a_failure() -> None:
     result = Run(scenario(iter([]), iter([["lost"]])), "sqlite", 7, is_full=False).result()
 

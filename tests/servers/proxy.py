@@ -1,6 +1,7 @@
 """A TCP proxy in front of a server, that cuts a connection at a chosen point.
 
-A :class:`Cut` is taken by the first connection on which a request comes by that holds its text.
+A :class:`Cut` is taken by the first connection on which a request comes by that holds its text,
+or after such a request the answer that it waits for.
 """
 
 import selectors
@@ -25,10 +26,16 @@ class Where(Enum):
 
 @dataclass(frozen=True)
 class Cut:
-    """Cut the connection on which a request holds `text`."""
+    """Cut the connection on which a request holds `text`.
+
+    Attributes:
+        answer: if given, it is cut before the client gets an answer that holds this, to that
+            request or to a later one, whose text may be unknown: that of a prepared statement.
+    """
 
     text: bytes
     where: Where
+    answer: bytes = b""
 
 
 class Proxy:
@@ -111,13 +118,18 @@ class Proxy:
         with client, server, selectors.DefaultSelector() as selector, suppress(OSError):
             selector.register(client, selectors.EVENT_READ)
             selector.register(server, selectors.EVENT_READ)
+            asked = b""  # the text of a cut, once a request has held it
             while True:
                 for key, _ in selector.select():
                     source = client if key.fileobj is client else server
                     data = source.recv(CHUNK)
                     if not data:
                         return
-                    where = self._due(data) if source is client else None
+                    if source is client:
+                        asked = self._text_in(data) or asked
+                        where = self._due(data)
+                    elif where := self._due(data, asked):
+                        return
                     if where is not Where.BEFORE_REQUEST:
                         (server if source is client else client).sendall(data)
                     if where is Where.BEFORE_ANSWER:
@@ -126,9 +138,19 @@ class Proxy:
                         return
         self._sockets -= {client, server}
 
-    def _due(self, request: bytes) -> Where | None:
+    def _text_in(self, request: bytes) -> bytes:
         with self._lock:
-            if not self._planned or self._planned[0].text not in request:
+            is_held = bool(self._planned) and self._planned[0].text in request
+            return self._planned[0].text if is_held else b""
+
+    def _due(self, data: bytes, asked: bytes | None = None) -> Where | None:
+        """Take the cut that comes next, if it is that of a request, or of an answer to `asked`."""
+        with self._lock:
+            if not self._planned:
+                return None
+            cut = self._planned[0]
+            text, before = (cut.answer, cut.text) if cut.answer else (cut.text, None)
+            if before != asked or text not in data:
                 return None
             self.cuts += 1
             return self._planned.pop(0).where

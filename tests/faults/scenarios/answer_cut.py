@@ -33,18 +33,16 @@ def _run(case: Case, application: str) -> Outcome:
     chance = random.Random(case.seed)
     with opened(case) as backend:
         address = Address.from_uri(str(backend.uri), default_port=0)
-        cuts, logs = 0, []
+        logs = []
         with Proxy(address) as proxy:
             for has_transactions in (False, True):
                 orders = _orders(case, backend, proxy, application, has_transactions)
-                is_last = has_transactions
-                target = case.count if is_last else case.count // 2
+                target = case.count if has_transactions else case.count // 2
                 client = start(orders)
-                _cut(proxy, _committing(case.backend, has_transactions), target, chance)
+                _cut(proxy, _commit(case.backend, has_transactions), target, chance)
                 Path(orders.stop).touch()
                 client.join()
                 logs.append(Path(orders.log))
-            cuts = proxy.cuts
         wait_until_alone(backend)
         logged = read_logs(logs)
         anomalies = [*audit(logged, read_rows(backend)), *_self_conflicts(logged)]
@@ -52,18 +50,21 @@ def _run(case: Case, application: str) -> Outcome:
         "acknowledged": f"{logged.count('ok'):,}",
         "typed unknown, and saved again": f"{logged.repeats['OutcomeUnknown']:,}",
     }
-    return Outcome(cuts, anomalies, figures)
+    return Outcome(proxy.cuts, anomalies, figures)
 
 
-def _committing(backend: str, has_transactions: bool) -> bytes:
-    """Return what is in a request that commits, and in no other.
+def _commit(backend: str, has_transactions: bool) -> Cut:
+    """Return a cut at a request that commits a save, and at no other.
 
-    A save of one event commits itself, and here every one of PostgreSQL's; which may be prepared,
-    so that the request has but the values. MariaDB is given these as digits.
+    A statement that does so by itself may be prepared on PostgreSQL, and so may a COMMIT: then the
+    request has but the values, or nothing. The answer tells that it is a COMMIT, and the save
+    before it on the same connection that it is not that of the driver, when it has connected.
+    MariaDB is given values as digits, and a COMMIT that follows the byte of a query: the driver
+    says AUTOCOMMIT when it connects.
     """
     if backend == "postgresql":
-        return b"Account."
-    return b"COMMIT" if has_transactions else b"INSERT INTO"
+        return Cut(b"Account.", Where.BEFORE_ANSWER, b"COMMIT\0" if has_transactions else b"")
+    return Cut(b"\x03COMMIT" if has_transactions else b"INSERT INTO", Where.BEFORE_ANSWER)
 
 
 def _orders(
@@ -80,20 +81,20 @@ def _orders(
         stop=str(case.directory / f"stop-{part}"),
         is_shared=False,  # so that nobody else can be in the way
         settings={"group_commit": True} if has_transactions else {},
-        has_transactions=has_transactions and case.backend == "mariadb",
+        has_transactions=has_transactions,
         application=application,
     )
 
 
-def _cut(proxy: Proxy, text: bytes, target: int, chance: random.Random) -> None:
+def _cut(proxy: Proxy, cut: Cut, target: int, chance: random.Random) -> None:
     """Cut one connection after the other, until so many have been cut in all."""
     while proxy.cuts < target:
         before = proxy.cuts
-        proxy.cut(Cut(text, Where.BEFORE_ANSWER))
+        proxy.cut(cut)
         deadline = time.monotonic() + SECONDS_TO_CUT
         while proxy.cuts == before:
             if time.monotonic() > deadline:
-                raise TimeoutError(f"no request with {text!r} has come by")
+                raise TimeoutError(f"nothing has come by for {cut}")
             time.sleep(0.0005)
         if chance.random() < REFUSED:
             proxy.refuse()

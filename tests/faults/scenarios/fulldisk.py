@@ -220,7 +220,8 @@ def _in_a_process(case: Case, application: str) -> Outcome:
     command = [sys.executable, "-m", "tests.faults.scenarios.fulldisk", described, application]
     done = run_in_tmpfs(FILE_DISK, case.directory, command)
     if done.returncode:
-        return Outcome(0, [f"exited with {done.returncode}: {done.stderr[-2000:]}"])
+        # no anomaly, for it would be one of the control too
+        raise RuntimeError(f"exited with {done.returncode}: {done.stderr[-2000:]}")
     return Outcome(**json.loads(done.stdout))
 
 

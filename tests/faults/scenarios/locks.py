@@ -65,8 +65,11 @@ def hold(case: Case, given: float | None = None) -> Outcome:
             with closing(event_store(place, lock_timeout=given or timeout)) as store:
                 _connect(store)
                 hold_for = RELEASED * timeout if given else LONGEST_HOLD
-                first, second = _round(backend, store, turn, LATEST * timeout, hold_for, chance)
+                first, wrong, second = _round(
+                    backend, store, turn, LATEST * timeout, hold_for, chance
+                )
             saves += [attempt.save for attempt in first + second]
+            found += wrong
             found += [what for attempt in first for what in _not_refused(attempt, timeout)]
             found += [what for attempt in first for what in _late(attempt, timeout * LOOSELY)]
             late += [what for attempt in first for what in _late(attempt, timeout * ALLOWED)]
@@ -115,20 +118,25 @@ def _round(
     latest: float,
     hold_for: float,
     chance: random.Random,
-) -> tuple[list[Attempt], list[Attempt]]:
-    """Return what came of saves while the lock is held, and of the same ones afterwards."""
+) -> tuple[list[Attempt], list[str], list[Attempt]]:
+    """Return what came of saves while the lock is held, what of them is stored that should not be,
+    and what came of the same ones afterwards.
+    """
     batches = [
         [happened(f"{turn}-{n}", i) for i in range(chance.choice((1, 3)))] for n in range(SAVERS)
     ]
     delays = [chance.uniform(0, latest) for _ in batches]
+    before = read_rows(backend).last
     with ThreadPoolExecutor(SAVERS) as threads, _held(backend, turn) as release:
         patience = threading.Timer(hold_for, release)
         patience.start()
         first = list(threads.map(partial(_attempt, store), batches, delays))
         patience.cancel()
         release()
+        # Before they are repeated: what is stored of them would be taken for a success then.
+        wrong = anomalies([attempt.save for attempt in first], read_rows(backend, before).entries)
         second = list(threads.map(partial(_attempt, store), batches, [0.0] * SAVERS))
-    return first, second
+    return first, wrong, second
 
 
 def _attempt(store: EventStore, events: Sequence[Happened], delay: float) -> Attempt:

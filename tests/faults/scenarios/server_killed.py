@@ -2,11 +2,13 @@
 
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from tests.faults.client import Orders, start
-from tests.faults.history import Tail, audit, read_logs, read_rows, wait_until_alone
+from tests.faults.history import Logged, Tail, audit, read_logs, read_rows, wait_until_alone
 from tests.faults.scenario import Case, Outcome, Scenario, each_of
 from tests.faults.stores import SERVERS, opened
 from tests.servers.process import Server
@@ -18,21 +20,59 @@ SECONDS_TO_WRITE = 5.0
 PATIENCE = 60.0  # seconds until that is given up
 
 
+class Found(NamedTuple):
+    """What a run found.
+
+    Attributes:
+        wrong: where what is stored is not what writers were told, in words.
+        waits: seconds from a server that was ready until the last writer had saved again.
+    """
+
+    wrong: list[str]
+    waits: list[float]
+    logged: Logged
+
+
 def run(case: Case) -> Outcome:
     """Kill the server of an application as it should be."""
-    return _run(case, "right", PATIENCE)
+    found = _run(case, "right", PATIENCE)
+    late = [
+        f"a writer had not saved {SECONDS_TO_WRITE} s after the server was ready: {wait:.1f} s"
+        for wait in found.waits
+        if SECONDS_TO_WRITE < wait < PATIENCE
+    ]
+    repeats = found.logged.repeats + found.logged.refusals
+    figures = {
+        "longest wait": f"{max(found.waits):.2f} s",
+        "acknowledged": f"{found.logged.count('ok'):,}",
+    } | {name: f"{count:,}" for name, count in sorted(repeats.items())}
+    return Outcome(case.count, found.wrong + _in_vain(found.waits, PATIENCE), figures, late)
 
 
 def control(case: Case) -> Outcome:
     """Kill that of one which takes a lost connection for success, and of one which never makes
-    another connection. Both must be found out.
+    another connection. Both must be found out: the first by what is not stored, however long its
+    writers wait, and the second by the waits.
     """
     careless = _run(case, "careless", patience=1)  # its streams have gaps: it is in vain to wait
     once = replace(case.within("clinging"), count=1)
-    return each_of(careless, _run(once, "clinging", SECONDS_TO_WRITE + 1))
+    patience = SECONDS_TO_WRITE + 1
+    clinging = _run(once, "clinging", patience)
+    return each_of(
+        Outcome(case.count, careless.wrong),
+        Outcome(once.count, clinging.wrong + _in_vain(clinging.waits, patience)),
+    )
 
 
-def _run(case: Case, application: str, patience: float) -> Outcome:
+def _in_vain(waits: Sequence[float], patience: float) -> list[str]:
+    return [
+        f"not every writer had saved {patience} s after the server was ready"
+        for wait in waits
+        if wait >= patience
+    ]
+
+
+def _run(case: Case, application: str, patience: float) -> Found:
     chance = random.Random(case.seed)
     waits: list[float] = []
     with opened(case) as backend:
@@ -58,23 +98,7 @@ def _run(case: Case, application: str, patience: float) -> Outcome:
         client.join()
         wait_until_alone(backend)
         logged = read_logs([Path(orders.log)])
-        anomalies = audit(logged, read_rows(backend))
-    anomalies += [
-        f"not every writer had saved {patience} s after the server was ready"
-        for wait in waits
-        if wait >= patience
-    ]
-    late = [
-        f"a writer had not saved {SECONDS_TO_WRITE} s after the server was ready: {wait:.1f} s"
-        for wait in waits
-        if SECONDS_TO_WRITE < wait < patience
-    ]
-    repeats = logged.repeats + logged.refusals
-    figures = {
-        "longest wait": f"{max(waits):.2f} s",
-        "acknowledged": f"{logged.count('ok'):,}",
-    } | {name: f"{count:,}" for name, count in sorted(repeats.items())}
-    return Outcome(case.count, anomalies, figures, late)
+        return Found(audit(logged, read_rows(backend)), waits, logged)
 
 
 def _kill_and_start(
