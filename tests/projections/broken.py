@@ -9,6 +9,7 @@ from sqlalchemy import update
 from eventsourcing.application.projections.pages import PageReader
 from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemyDatastore
 from eventsourcing.infrastructure.sqlalchemy.projectionstore import (
+    LeaseLost,
     ProjectionSession,
     ProjectionStore,
 )
@@ -28,7 +29,8 @@ def separately(is_first: bool) -> Any:
 
         def move() -> None:
             with self.transaction() as connection:
-                assert self._move(connection, leases, position, seconds)
+                if not self._move(connection, leases, position, seconds):
+                    raise LeaseLost
 
         if is_first:
             move()

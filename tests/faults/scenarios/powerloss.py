@@ -26,7 +26,16 @@ from eventsourcing.infrastructure.eventstore import EventStore
 from eventsourcing.infrastructure.sqlalchemy.datastore import SQLAlchemySettings
 from tests.contracts.eventstore import happened
 from tests.faults.disk import Disk
-from tests.faults.recording import Mark, Operation, Recording, recording
+from tests.faults.recording import (
+    Create,
+    Mark,
+    Open,
+    Operation,
+    Recording,
+    Sync,
+    SyncDirectory,
+    recording,
+)
 from tests.faults.saving import entries_of
 from tests.faults.scenario import Case, Outcome, Scenario
 from tests.races.checker import Answer, Entry, Save, anomalies
@@ -210,11 +219,11 @@ def _cut(
         while at < point:
             disk.do(traffic.operations[at])
             at += 1
-        files = _put(directory, disk.after_power_loss(chance))
+        files, new = _put(directory, disk.after_power_loss(chance)), 0
         if chance.random() < AGAIN:
-            files = _power_loss_while_recovering(directory, mode, files, chance)
+            files, new = _power_loss_while_recovering(directory, mode, files, chance)
             files = _put(directory, files)
-        yield Cut(point, files, *_look(directory / "events.db", mode, traffic, point))
+        yield Cut(point, files, *_look(directory / "events.db", mode, traffic, point, new))
 
 
 def _put(directory: Path, files: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -229,24 +238,51 @@ def _put(directory: Path, files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 def _power_loss_while_recovering(
     directory: Path, mode: Mode, files: dict[str, bytes], chance: random.Random
-) -> dict[str, bytes]:
+) -> tuple[dict[str, bytes], int]:
+    """Return what is left, and how many saves that were new have to be in it."""
     with (
         recording() as record,
         suppress(EventSourcingError),  # it is found out when all is looked at
         closing(_open(directory / "events.db", mode, record)) as app,
     ):
         _save_something(app)
+        record.mark("answer")
     disk = Disk(files)
-    for operation in record.operations[: chance.randint(0, len(record.operations))]:
+    done = record.operations[: chance.randint(0, len(record.operations))]
+    for operation in done:
         disk.do(operation)
-    return disk.after_power_loss(chance)
+    new = sum(isinstance(each, Mark) for each in done[: _lasting(mode, done)])
+    return disk.after_power_loss(chance), new
 
 
-def _look(path: Path, mode: Mode, traffic: Traffic, point: int) -> tuple[list[str], int]:
+def _lasting(mode: Mode, done: Sequence[Operation]) -> int:
+    """Return the place up to which what was answered has to last, if the power fails now.
+
+    Where a save does not wait for a sync, that is the last one of the log, as a checkpoint makes
+    it: what was in the log before is safe in it, and then in the database. The first sync of a file
+    is of no use until the directory is synced too.
+    """
+    if mode.lasts:
+        return len(done)
+    log, entered, place, lasting = None, False, 0, 0
+    for at, operation in enumerate(done):
+        match operation:
+            case Create() | Open() if operation.path.endswith("-wal"):
+                log, entered, place = operation.file, isinstance(operation, Open), 0
+            case Sync() if operation.file == log:
+                place = at
+            case SyncDirectory():
+                entered = True
+        if entered:
+            lasting = max(lasting, place)
+    return lasting
+
+
+def _look(path: Path, mode: Mode, traffic: Traffic, point: int, new: int) -> tuple[list[str], int]:
     begun = [_as_of(save, point) for save in traffic.saves if save.invoked < point]
     try:
         with closing(_open(path, mode)) as app:
-            found = [*_use(app, begun)]
+            found = [*_use(app, begun, new)]
         with closing(sqlite3.connect(path)) as connection:
             ((verdict,),) = connection.execute("PRAGMA integrity_check(1)").fetchall()
         if verdict != "ok":
@@ -260,8 +296,10 @@ def _look(path: Path, mode: Mode, traffic: Traffic, point: int) -> tuple[list[st
     lost = [
         s for s in begun if s.answer == "ok" and any(e.event_id not in events for e in s.events)
     ]
-    if not mode.lasts:  # what is lost counts as not answered
-        begun = [save._replace(answer="unknown") if save in lost else save for save in begun]
+    lasting = _lasting(mode, traffic.operations[:point])
+    for index, save in enumerate(begun):
+        if save in lost and save.answered >= lasting:  # it counts as not answered
+            begun[index] = save._replace(answer="unknown")
     return found + anomalies(begun, left), len(lost)
 
 
@@ -269,19 +307,26 @@ def _as_of(save: Save, point: int) -> Save:
     return save if save.answered < point else save._replace(answer="unknown")
 
 
-def _use(app: SimpleApplication, begun: Sequence[Save]) -> Iterator[str]:
-    """Read every stream, and save something new."""
+def _use(app: SimpleApplication, begun: Sequence[Save], new: int) -> Iterator[str]:
+    """Read every stream, and save something new.
+
+    Args:
+        new: how many such saves have to be there.
+    """
     for stream in {event.stream for save in begun for event in save.events}:
         events: Iterator[Any] = app.event_store.get_domain_events(stream)
         for position, event in enumerate(events):
             if event.originator_version != position:
                 yield f"{stream} has {event.originator_version} at {position}"
-    _save_something(app)
+    if _save_something(app) < new:
+        yield "what was acknowledged during recovery is lost"
 
 
-def _save_something(app: SimpleApplication) -> None:
+def _save_something(app: SimpleApplication) -> int:
+    """Return how many such saves were there before."""
     count = len(list(app.event_store.get_domain_events("new")))
     app.event_store.store(happened("new", count))
+    return count
 
 
 def _rows(path: Path) -> list[Entry]:

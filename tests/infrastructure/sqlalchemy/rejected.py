@@ -46,6 +46,10 @@ class NaiveTail:
         self._read()
         return len(self.found) - before
 
+    def passed(self, stored: Iterable[Place]) -> list[Place]:
+        """Return of what is stored all that it has passed, and so should have read by now."""
+        return [place for place in stored if place[0] <= self.position]
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
@@ -138,6 +142,11 @@ class ByTransaction(NaiveTail):
     """Reads in the order of transaction ids."""
 
     _last = (0, 0)
+
+    def passed(self, stored: Iterable[Place]) -> list[Place]:
+        """Return what it has read: what is behind that by its order, the positions do not tell."""
+        read = set(self.found)
+        return [place for place in stored if place in read]
 
     def _read(self) -> None:
         number = "xmin::text::bigint"
