@@ -161,12 +161,10 @@ class Writer:
         count = min(len(self._streams), chance.choice((1, 1, 2)))
         accounts = [self._load(name) for name in chance.sample(self._streams, count)]
         amount = chance.randint(1, 100)
+        amounts = (-amount, amount) if count == 2 else (0,)
         for _ in range(chance.choice((1, 1, 3))):
-            if count == 1:
-                accounts[0].move(0)
-            else:
-                accounts[0].move(-amount)
-                accounts[1].move(amount)
+            for account, moved in zip(accounts, amounts, strict=True):
+                account.move(moved, mark=chance.getrandbits(32))
         return accounts
 
     def _load(self, name: str) -> Account:

@@ -173,8 +173,8 @@ def rows_over(connection: Any, after: int = 0) -> Rows:
             found.entries.append(Entry(event_id, stream, position))
             state = json.loads(text)
             if "amount" in state:
-                moved = Movement(stream, position, state["amount"], state["balance"])
-                found.movements.append(moved)
+                moved = (state[name] for name in ("amount", "balance", "seen", "mark"))
+                found.movements.append(Movement(stream, position, *moved))
     connection.rollback()
     return found
 

@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.history import Log, Logged, Rows, Tail, audit, read_logs
+from eventsourcing.application.simple import SimpleApplication
+from tests.backends import sqlite_backend
+from tests.faults.bank import Account, entries
+from tests.faults.history import Log, Logged, Rows, Tail, audit, read_logs, read_rows
 from tests.races.checker import Entry, Movement, Save
 
 A0, B0 = Entry("a", "s", 0), Entry("b", "t", 0)
@@ -62,7 +65,7 @@ def test_half_a_line_is_read_when_it_is_whole(path: Path) -> None:
 
 def test_what_each_part_of_the_checker_finds_is_found() -> None:
     logged = read_logs([])._replace(saves=[Save((A0,), "ok")], errors=["an error that surfaced"])
-    rows = Rows([], [Movement("s", 0, 5, 7)], 0, [])
+    rows = Rows([], [Movement("s", 0, 5, 7, 0, 1)], 0, [])
 
     assert audit(logged, rows) == [
         "an error that surfaced",
@@ -76,4 +79,22 @@ def test_what_each_part_of_the_checker_finds_is_found() -> None:
 def test_where_nothing_is_wrong_nothing_is_found() -> None:
     logged: Logged = read_logs([])._replace(saves=[Save((A0,), "ok")])
 
-    assert audit(logged, Rows([A0], [Movement("s", 0, 0, 0)], 1, [1])) == []
+    assert audit(logged, Rows([A0], [Movement("s", 0, 0, 0, 0, 1)], 1, [1])) == []
+
+
+def test_a_lost_update_of_one_account_is_found_among_what_is_stored(tmp_path: Path) -> None:
+    backend = sqlite_backend(tmp_path / "events.db")
+    account = Account.create(id="s")
+    saves = []
+    with SimpleApplication(uri=backend.uri) as app:
+        for mark in (1, 2, 3):
+            account.move(0, mark)
+            saves.append(Save(entries(account), "ok"))
+            app.save(account)
+            if mark == 2:
+                account.mark = 1  # as if the second save had not been seen
+    logged = read_logs([])._replace(saves=saves)
+
+    assert audit(logged, read_rows(backend)) == [
+        "lost update: s at 3 follows the mark 1, where 2 was"
+    ]

@@ -93,11 +93,12 @@ def _write(case: Case, backend: Backend, round: Round, number: int, saves: float
 
 def _replay(backend: Backend, rows: Rows) -> Iterable[str]:
     """Yield what the library reads otherwise than it was written."""
-    balances = {movement.account: movement.balance for movement in rows.movements}
+    last = {moved.account: (moved.balance, moved.mark) for moved in rows.movements}
     with SimpleApplication(uri=backend.uri, setup_table=False) as app:
-        for name, balance in balances.items():
-            if (read := app.repository.get(name, Account).balance) != balance:
-                yield f"{name} is read with {read}, where {balance} should be"
+        for name, left in last.items():
+            account = app.repository.get(name, Account)
+            if (read := (account.balance, account.mark)) != left:
+                yield f"{name} is read with {read}, where {left} should be"
 
 
 SCENARIOS = (
