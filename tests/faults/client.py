@@ -32,10 +32,12 @@ from tests.faults.failpoints import Failpoint
 from tests.faults.history import Log
 from tests.races.checker import Answer
 
-__all__ = ["Orders", "run", "start"]
+__all__ = ["PATIENT", "Orders", "run", "start"]
 
 PAUSE = 0.01  # seconds, when the database is away
 ENDLESS = 10**9
+PATIENT: Mapping[str, Any] = {"lock_timeout": 300.0, "pool_timeout": 300.0, "connect_timeout": 60}
+"""Settings of those who are to be refused nothing, even if the machine is very busy."""
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,9 @@ class Writer:
                 return
             try:
                 self._save(f"{self._number}.{turn}", *self._moved())
-            except (ConcurrencyError, PersistenceError):
-                time.sleep(PAUSE)  # the accounts cannot be read
+            except (ConcurrencyError, PersistenceError) as error:
+                self._log.write("unread", "", type(error).__name__)
+                time.sleep(PAUSE)
             except Exception as error:
                 self._log.write("error", "", f"{type(error).__name__} while loading: {error}")
                 time.sleep(PAUSE)

@@ -7,7 +7,17 @@ import pytest
 from eventsourcing.application.simple import SimpleApplication
 from tests.backends import sqlite_backend
 from tests.faults.bank import Account, entries
-from tests.faults.history import Log, Logged, Rows, Tail, audit, read_logs, read_rows
+from tests.faults.history import (
+    Log,
+    Logged,
+    Rows,
+    Tail,
+    audit,
+    hindered,
+    read_logs,
+    read_rows,
+    too_few,
+)
 from tests.races.checker import Entry, Movement, Save
 
 A0, B0 = Entry("a", "s", 0), Entry("b", "t", 0)
@@ -98,3 +108,27 @@ def test_a_lost_update_of_one_account_is_found_among_what_is_stored(tmp_path: Pa
     assert audit(logged, read_rows(backend)) == [
         "lost update: s at 3 follows the mark 1, where 2 was"
     ]
+
+
+def test_all_that_keeps_writers_from_saving_but_rivals_is_found(log: Log, path: Path) -> None:
+    log.write("unread", "", "DatabaseUnavailable")
+    log.write("invoke", "1", [A0])
+    for _ in range(2):
+        log.write("again", "1", "LockTimeout")
+    log.write("fail", "1", "DiskFull")
+    log.write("invoke", "2", [B0])
+    log.write("fail", "2", "ConcurrencyError")
+    log.close()
+
+    nothing_was_done = "where nothing was done to the database"
+    assert list(hindered(read_logs([path]), "DiskFull")) == [
+        f"repeated by LockTimeout, {nothing_was_done}: 2 times",
+        f"kept from loading by DatabaseUnavailable, {nothing_was_done}: 1 times",
+    ]
+
+
+@pytest.mark.parametrize(("writers", "found"), [(2, 1), (3, 0)])
+def test_more_conflicts_than_there_can_be_are_found(writers: int, found: int) -> None:
+    saves = [Save((A0,), "ok"), Save((B0,), "fail"), Save((B0,), "fail")]
+
+    assert len(list(too_few(read_logs([])._replace(saves=saves), writers))) == found
