@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.backends import Backend
-from tests.faults.client import Orders
+from tests.faults.client import PATIENT, Orders
 from tests.faults.clock import FakeClock
 from tests.faults.history import Tail, audit, hindered, read_logs, read_rows, wait_until_alone
 from tests.faults.scenario import Case, Outcome, Scenario
@@ -27,6 +27,7 @@ __all__ = ["SCENARIOS"]
 CLIENTS, THREADS, STREAMS = 2, 3, ("a", "b", "c", "d")
 SAVES = 4  # of each client, from step to step
 SECONDS_TO_SAVE = 120.0
+WEEK = 7 * 86_400.0  # seconds: servers time locks by the clock that is stepped
 A_LOT = 12 * 3600  # seconds, of a step by a day
 STAMPED = "SELECT event_id, originator_id, originator_version, state FROM stored_events ORDER BY id"
 ROOT = Path(__file__).parents[3]
@@ -97,6 +98,7 @@ def _clients(case: Case, backend: Backend, clock: FakeClock) -> Iterator[Sequenc
             threads=THREADS,
             seconds=8 * 3600,
             stop=str(stop),
+            settings={**PATIENT, "lock_timeout": WEEK},
         )
         for client in range(CLIENTS)
     ]
