@@ -10,21 +10,22 @@ __all__ = ["Account", "entries"]
 class Account(AggregateRoot):
     """An account, which may be overdrawn.
 
-    An event says what the balance is after it, which its writer could only know from the event
-    before it: a lost update shows.
+    An event says what the balance is after it, and which mark its writer saw on the account, which
+    it could only know from the event before it: a lost update shows, even of nothing.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.balance = 0
+        self.balance = self.mark = 0
 
-    def move(self, amount: int) -> None:
-        """Pay in, or out."""
-        self._moved(amount, self.balance + amount)
+    def move(self, amount: int, mark: int) -> None:
+        """Pay in, or out, and leave a mark that nobody else leaves."""
+        self._moved(amount, self.balance + amount, self.mark, mark)
 
     @event("Moved")
-    def _moved(self, amount: int, balance: int) -> None:
+    def _moved(self, amount: int, balance: int, seen: int, mark: int) -> None:
         self.balance = balance
+        self.mark = mark
 
 
 def entries(*accounts: Account) -> tuple[Entry, ...]:

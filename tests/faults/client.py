@@ -32,10 +32,12 @@ from tests.faults.failpoints import Failpoint
 from tests.faults.history import Log
 from tests.races.checker import Answer
 
-__all__ = ["Orders", "run", "start"]
+__all__ = ["PATIENT", "Orders", "run", "start"]
 
 PAUSE = 0.01  # seconds, when the database is away
 ENDLESS = 10**9
+PATIENT: Mapping[str, Any] = {"lock_timeout": 300.0, "pool_timeout": 300.0, "connect_timeout": 60}
+"""Settings of those who are to be refused nothing, even if the machine is very busy."""
 
 
 @dataclass(frozen=True)
@@ -145,8 +147,9 @@ class Writer:
                 return
             try:
                 self._save(f"{self._number}.{turn}", *self._moved())
-            except (ConcurrencyError, PersistenceError):
-                time.sleep(PAUSE)  # the accounts cannot be read
+            except (ConcurrencyError, PersistenceError) as error:
+                self._log.write("unread", "", type(error).__name__)
+                time.sleep(PAUSE)
             except Exception as error:
                 self._log.write("error", "", f"{type(error).__name__} while loading: {error}")
                 time.sleep(PAUSE)
@@ -161,12 +164,10 @@ class Writer:
         count = min(len(self._streams), chance.choice((1, 1, 2)))
         accounts = [self._load(name) for name in chance.sample(self._streams, count)]
         amount = chance.randint(1, 100)
+        amounts = (-amount, amount) if count == 2 else (0,)
         for _ in range(chance.choice((1, 1, 3))):
-            if count == 1:
-                accounts[0].move(0)
-            else:
-                accounts[0].move(-amount)
-                accounts[1].move(amount)
+            for account, moved in zip(accounts, amounts, strict=True):
+                account.move(moved, mark=chance.getrandbits(32))
         return accounts
 
     def _load(self, name: str) -> Account:

@@ -6,6 +6,7 @@ A log has a line of JSON for each thing that happened: ``[kind, key, nanoseconds
 - ``ok``, ``fail``, ``unknown``: the answer to the save with this key; the detail is the class of
   the error.
 - ``again``: the save is about to be repeated; the detail is the class of the error.
+- ``unread``: what was to be saved could not be loaded; the detail is the class of the error.
 - ``error``: something that should not be, in words.
 
 A save without an answer, as of a client that was killed, is unknown.
@@ -20,6 +21,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from eventsourcing.exceptions import ConcurrencyError
 from tests.backends import Backend
 from tests.races.checker import Answer, Entry, Movement, Save, anomalies, bank_anomalies
 
@@ -30,9 +32,11 @@ __all__ = [
     "Rows",
     "Tail",
     "audit",
+    "hindered",
     "read_logs",
     "read_rows",
     "rows_over",
+    "too_few",
     "wait_until_alone",
 ]
 
@@ -96,12 +100,14 @@ class Logged(NamedTuple):
         errors: what should not have been, in words.
         refusals: how many saves were answered with an error, by its class.
         repeats: how many were repeated after an error, by its class.
+        unread: how often nothing could be loaded, by the class of the error.
     """
 
     saves: list[Save]
     errors: list[str]
     refusals: Counter[str]
     repeats: Counter[str]
+    unread: Counter[str]
 
     def count(self, answer: Answer) -> int:
         """Return how many saves had this answer."""
@@ -110,7 +116,7 @@ class Logged(NamedTuple):
 
 def read_logs(paths: Iterable[Path]) -> Logged:
     """Read the logs of some clients; one that never came to write one has none."""
-    logged = Logged([], [], Counter(), Counter())
+    logged = Logged([], [], Counter(), Counter(), Counter())
     for path in paths:
         _read_log(path, logged)
     return logged
@@ -124,6 +130,8 @@ def _read_log(path: Path, logged: Logged) -> None:
             invoked[key] = Save(events, "unknown", invoked=at)
         elif kind == "again":
             logged.repeats[detail] += 1
+        elif kind == "unread":
+            logged.unread[detail] += 1
         elif kind == "error":
             logged.errors.append(detail)
         else:
@@ -173,8 +181,8 @@ def rows_over(connection: Any, after: int = 0) -> Rows:
             found.entries.append(Entry(event_id, stream, position))
             state = json.loads(text)
             if "amount" in state:
-                moved = Movement(stream, position, state["amount"], state["balance"])
-                found.movements.append(moved)
+                moved = (state[name] for name in ("amount", "balance", "seen", "mark"))
+                found.movements.append(Movement(stream, position, *moved))
     connection.rollback()
     return found
 
@@ -186,6 +194,33 @@ def audit(logged: Logged, rows: Rows) -> list[str]:
         *anomalies(logged.saves, rows.entries),
         *bank_anomalies(rows.movements),
     ]
+
+
+def hindered(logged: Logged, *forgiven: str) -> Iterator[str]:
+    """Yield what kept writers from loading and saving where only other writers may, in words.
+
+    Args:
+        forgiven: classes of errors that may be, beside that of a conflict.
+    """
+    for what, errors in (
+        ("refused", logged.refusals),
+        ("repeated", logged.repeats),
+        ("kept from loading", logged.unread),
+    ):
+        for name, count in sorted(errors.items()):
+            if name not in (ConcurrencyError.__name__, *forgiven):
+                yield f"{what} by {name}, where nothing was done to the database: {count} times"
+
+
+def too_few(logged: Logged, writers: int) -> Iterator[str]:
+    """Yield that too little was saved for so many writers of the same streams, in words.
+
+    A save is in conflict with one that was stored meanwhile, and that is in the way of one save of
+    each other writer at most.
+    """
+    stored = logged.count("ok") + logged.count("unknown")
+    if stored * writers < len(logged.saves):
+        yield f"no more than {stored} of {len(logged.saves)} saves by {writers} writers were stored"
 
 
 _OTHERS = {

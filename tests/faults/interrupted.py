@@ -27,7 +27,7 @@ from tests.faults.history import Log
 from tests.infrastructure.sqlalchemy.helpers import checked_out
 from tests.races.checker import Answer
 
-__all__ = ["Breaker", "begin", "fork_in_traffic", "interrupt_saves"]
+__all__ = ["CHILD", "Breaker", "begin", "fork_in_traffic", "interrupt_saves"]
 
 T = TypeVar("T")
 Breaker = Callable[[], Any]

@@ -4,7 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.history import Log, Logged, Rows, Tail, audit, read_logs
+from eventsourcing.application.simple import SimpleApplication
+from tests.backends import sqlite_backend
+from tests.faults.bank import Account, entries
+from tests.faults.history import (
+    Log,
+    Logged,
+    Rows,
+    Tail,
+    audit,
+    hindered,
+    read_logs,
+    read_rows,
+    too_few,
+)
 from tests.races.checker import Entry, Movement, Save
 
 A0, B0 = Entry("a", "s", 0), Entry("b", "t", 0)
@@ -62,7 +75,7 @@ def test_half_a_line_is_read_when_it_is_whole(path: Path) -> None:
 
 def test_what_each_part_of_the_checker_finds_is_found() -> None:
     logged = read_logs([])._replace(saves=[Save((A0,), "ok")], errors=["an error that surfaced"])
-    rows = Rows([], [Movement("s", 0, 5, 7)], 0, [])
+    rows = Rows([], [Movement("s", 0, 5, 7, 0, 1)], 0, [])
 
     assert audit(logged, rows) == [
         "an error that surfaced",
@@ -76,4 +89,46 @@ def test_what_each_part_of_the_checker_finds_is_found() -> None:
 def test_where_nothing_is_wrong_nothing_is_found() -> None:
     logged: Logged = read_logs([])._replace(saves=[Save((A0,), "ok")])
 
-    assert audit(logged, Rows([A0], [Movement("s", 0, 0, 0)], 1, [1])) == []
+    assert audit(logged, Rows([A0], [Movement("s", 0, 0, 0, 0, 1)], 1, [1])) == []
+
+
+def test_a_lost_update_of_one_account_is_found_among_what_is_stored(tmp_path: Path) -> None:
+    backend = sqlite_backend(tmp_path / "events.db")
+    account = Account.create(id="s")
+    saves = []
+    with SimpleApplication(uri=backend.uri) as app:
+        for mark in (1, 2, 3):
+            account.move(0, mark)
+            saves.append(Save(entries(account), "ok"))
+            app.save(account)
+            if mark == 2:
+                account.mark = 1  # as if the second save had not been seen
+    logged = read_logs([])._replace(saves=saves)
+
+    assert audit(logged, read_rows(backend)) == [
+        "lost update: s at 3 follows the mark 1, where 2 was"
+    ]
+
+
+def test_all_that_keeps_writers_from_saving_but_rivals_is_found(log: Log, path: Path) -> None:
+    log.write("unread", "", "DatabaseUnavailable")
+    log.write("invoke", "1", [A0])
+    for _ in range(2):
+        log.write("again", "1", "LockTimeout")
+    log.write("fail", "1", "DiskFull")
+    log.write("invoke", "2", [B0])
+    log.write("fail", "2", "ConcurrencyError")
+    log.close()
+
+    nothing_was_done = "where nothing was done to the database"
+    assert list(hindered(read_logs([path]), "DiskFull")) == [
+        f"repeated by LockTimeout, {nothing_was_done}: 2 times",
+        f"kept from loading by DatabaseUnavailable, {nothing_was_done}: 1 times",
+    ]
+
+
+@pytest.mark.parametrize(("writers", "found"), [(2, 1), (3, 0)])
+def test_more_conflicts_than_there_can_be_are_found(writers: int, found: int) -> None:
+    saves = [Save((A0,), "ok"), Save((B0,), "fail"), Save((B0,), "fail")]
+
+    assert len(list(too_few(read_logs([])._replace(saves=saves), writers))) == found

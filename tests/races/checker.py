@@ -38,12 +38,19 @@ class Save(NamedTuple):
 
 
 class Movement(NamedTuple):
-    """What an event has moved on an account, and what it says that the balance is after it."""
+    """What an event has moved on an account, and what it says that the balance is after it.
+
+    Attributes:
+        seen: the mark that its writer found on the account; 0 on one that nothing had moved on.
+        mark: the one that it leaves there.
+    """
 
     account: str
     position: int
     amount: int
     balance: int
+    seen: int
+    mark: int
 
 
 def anomalies(saves: Sequence[Save], stored: Sequence[Entry]) -> list[str]:
@@ -128,13 +135,15 @@ def _feed_out_of_order(
 
 def _lost_updates(movements: Iterable[Movement]) -> Iterator[str]:
     balances: dict[str, int] = defaultdict(int)
-    for account, position, amount, balance in movements:
+    marks: dict[str, int] = defaultdict(int)
+    for account, position, amount, balance, seen, mark in movements:
+        where = f"lost update: {account} at {position}"
         expected = balances[account] + amount
         if balance != expected:
-            yield (
-                f"lost update: {account} at {position} has {balance}, where {expected} should be"
-            )
-        balances[account] = balance
+            yield f"{where} has {balance}, where {expected} should be"
+        elif seen != marks[account]:
+            yield f"{where} follows the mark {seen}, where {marks[account]} was"
+        balances[account], marks[account] = balance, mark
 
 
 def _total(movements: Iterable[Movement]) -> Iterator[str]:

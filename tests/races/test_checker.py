@@ -108,10 +108,10 @@ def test_streams_do_not_depend_on_each_other() -> None:
 # -- a bank ------------------------------------------------------------------------------
 
 BANK = [
-    Movement("a", 1, -30, -30),
-    Movement("b", 1, 30, 30),
-    Movement("b", 2, -10, 20),
-    Movement("a", 2, 10, -20),
+    Movement("a", 1, -30, -30, seen=0, mark=71),
+    Movement("b", 1, 30, 30, seen=0, mark=72),
+    Movement("b", 2, -10, 20, seen=72, mark=73),
+    Movement("a", 2, 10, -20, seen=71, mark=74),
 ]
 
 
@@ -121,7 +121,7 @@ def test_a_bank_whose_balances_follow_from_each_other_has_no_anomalies() -> None
 
 def test_a_lost_update_is_seen() -> None:
     """Both transfers were made of the balances of 0, and the second forgot the first."""
-    second = [Movement("b", 2, -10, -10), Movement("a", 2, 10, 10)]
+    second = [Movement("b", 2, -10, -10, 0, 73), Movement("a", 2, 10, 10, 0, 74)]
 
     assert bank_anomalies([*BANK[:2], *second]) == [
         "lost update: b at 2 has -10, where 20 should be",
@@ -130,11 +130,21 @@ def test_a_lost_update_is_seen() -> None:
 
 
 def test_a_lost_update_that_leaves_its_mark_on_the_total_is_seen() -> None:
-    found = bank_anomalies([*BANK[:3], Movement("a", 2, 10, 10)])
+    found = bank_anomalies([*BANK[:3], Movement("a", 2, 10, 10, 0, 74)])
 
     assert found == [
         "lost update: a at 2 has 10, where -20 should be",
         "the balances add up to 30, where 0 should be",
+    ]
+
+
+def test_a_lost_update_that_leaves_all_balances_right_is_seen() -> None:
+    nothing = [Movement("c", 1, 0, 0, 0, 1), Movement("c", 2, 0, 0, 1, 2)]
+    stale = Movement("c", 3, 0, 0, seen=1, mark=3)
+
+    assert bank_anomalies([*BANK, *nothing]) == []
+    assert bank_anomalies([*BANK, *nothing, stale]) == [
+        "lost update: c at 3 follows the mark 1, where 2 was"
     ]
 
 

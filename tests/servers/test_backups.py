@@ -152,5 +152,5 @@ def _go_on(backend: Backend, streams: Sequence[str]) -> None:
     with SimpleApplication(uri=backend.uri) as app:
         for stream in streams:
             account = app.repository.get(stream, Account)
-            account.move(0)
+            account.move(0, mark=1)
             app.save(account)

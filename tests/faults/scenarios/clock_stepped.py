@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.backends import Backend
-from tests.faults.client import Orders
+from tests.faults.client import PATIENT, Orders
 from tests.faults.clock import FakeClock
-from tests.faults.history import Tail, audit, read_logs, read_rows, wait_until_alone
+from tests.faults.history import Tail, audit, hindered, read_logs, read_rows, wait_until_alone
 from tests.faults.scenario import Case, Outcome, Scenario
 from tests.faults.stores import SQL, opened
 from tests.races.checker import Entry, anomalies
@@ -27,6 +27,7 @@ __all__ = ["SCENARIOS"]
 CLIENTS, THREADS, STREAMS = 2, 3, ("a", "b", "c", "d")
 SAVES = 4  # of each client, from step to step
 SECONDS_TO_SAVE = 120.0
+WEEK = 7 * 86_400.0  # seconds: servers time locks by the clock that is stepped
 A_LOT = 12 * 3600  # seconds, of a step by a day
 STAMPED = "SELECT event_id, originator_id, originator_version, state FROM stored_events ORDER BY id"
 ROOT = Path(__file__).parents[3]
@@ -48,15 +49,17 @@ class Stamped(NamedTuple):
 
 def run(case: Case) -> Outcome:
     """Look at what was stored, in the order of the feed."""
-    return _run(case, lambda stamped: stamped)
+    return _run(case, lambda stamped: stamped, is_control=False)
 
 
 def control(case: Case) -> Outcome:
     """Look at it in the order of the clock."""
-    return _run(case, partial(sorted, key=lambda event: event.when))
+    return _run(case, partial(sorted, key=lambda event: event.when), is_control=True)
 
 
-def _run(case: Case, order: Callable[[Sequence[Stamped]], Sequence[Stamped]]) -> Outcome:
+def _run(
+    case: Case, order: Callable[[Sequence[Stamped]], Sequence[Stamped]], is_control: bool
+) -> Outcome:
     chance = random.Random(case.seed)
     with FakeClock(case.directory) as clock, opened(case, environment=clock.environment) as backend:
         with _clients(case, backend, clock) as logs:
@@ -68,6 +71,7 @@ def _run(case: Case, order: Callable[[Sequence[Stamped]], Sequence[Stamped]]) ->
         wait_until_alone(backend)
         logged, stamped = read_logs(logs), _stamped(backend)
         found = audit(logged, read_rows(backend))
+        found += [] if is_control else hindered(logged)
     found += anomalies(logged.saves, [event.entry for event in order(stamped)])
     seconds = [(b.when - a.when).total_seconds() for a, b in pairwise(stamped)]
     back, still = sum(s < -A_LOT for s in seconds), sum(s == 0 for s in seconds)
@@ -95,6 +99,7 @@ def _clients(case: Case, backend: Backend, clock: FakeClock) -> Iterator[Sequenc
             threads=THREADS,
             seconds=8 * 3600,
             stop=str(stop),
+            settings={**PATIENT, "lock_timeout": WEEK},
         )
         for client in range(CLIENTS)
     ]

@@ -10,8 +10,17 @@ from typing import NamedTuple
 from eventsourcing.application.simple import SimpleApplication
 from tests.backends import Backend
 from tests.faults.bank import Account
-from tests.faults.client import Orders, start
-from tests.faults.history import Rows, audit, read_logs, read_rows, wait_until_alone
+from tests.faults.client import PATIENT, Orders, start
+from tests.faults.history import (
+    Logged,
+    Rows,
+    audit,
+    hindered,
+    read_logs,
+    read_rows,
+    too_few,
+    wait_until_alone,
+)
 from tests.faults.scenario import Case, Outcome, Scenario
 from tests.faults.stores import SQL, opened
 
@@ -54,7 +63,9 @@ def _run(case: Case, rounds: Sequence[Round], has_key: bool) -> Outcome:
             logs = _write(case, backend, round, number, share)
             wait_until_alone(backend)
             logged, rows = read_logs(logs), read_rows(backend, last)
-            anomalies += [*audit(logged, rows), *(_replay(backend, rows) if has_key else ())]
+            anomalies += audit(logged, rows)
+            if has_key:
+                anomalies += [*_kept_out(logged, round), *_replay(backend, rows)]
             last = rows.last
             answers.update({"acknowledged": logged.count("ok")} | logged.refusals)
             saves += len(logged.saves)
@@ -79,6 +90,7 @@ def _write(case: Case, backend: Backend, round: Round, number: int, saves: float
             saves=math.ceil(saves / round.clients / round.threads),
             seconds=SECONDS,
             go=str(go),
+            settings=PATIENT,
         )
         for client in range(round.clients)
     ]
@@ -91,13 +103,20 @@ def _write(case: Case, backend: Backend, round: Round, number: int, saves: float
     return [Path(order.log) for order in orders]
 
 
+def _kept_out(logged: Logged, round: Round) -> Iterable[str]:
+    """Yield what kept writers from saving, beside each other."""
+    writers = round.clients * round.threads
+    return itertools.chain(hindered(logged), too_few(logged, writers))
+
+
 def _replay(backend: Backend, rows: Rows) -> Iterable[str]:
     """Yield what the library reads otherwise than it was written."""
-    balances = {movement.account: movement.balance for movement in rows.movements}
+    last = {moved.account: (moved.balance, moved.mark) for moved in rows.movements}
     with SimpleApplication(uri=backend.uri, setup_table=False) as app:
-        for name, balance in balances.items():
-            if (read := app.repository.get(name, Account).balance) != balance:
-                yield f"{name} is read with {read}, where {balance} should be"
+        for name, left in last.items():
+            account = app.repository.get(name, Account)
+            if (read := (account.balance, account.mark)) != left:
+                yield f"{name} is read with {read}, where {left} should be"
 
 
 SCENARIOS = (

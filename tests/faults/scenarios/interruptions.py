@@ -6,21 +6,31 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from eventsourcing.exceptions import ApplicationClosedError
+from eventsourcing.exceptions import ApplicationClosedError, ConcurrencyError, OutcomeUnknown
 from eventsourcing.infrastructure.sqlalchemy.connections import OwnEngine
 from eventsourcing.infrastructure.sqlalchemy.recovery import Left, Recovery
 from tests.backends import Backend
-from tests.faults.client import Orders
-from tests.faults.exits import WAYS, Exits
-from tests.faults.history import Tail, audit, read_logs, read_rows, wait_until_alone
-from tests.faults.interrupted import Breaker, begin, fork_in_traffic, interrupt_saves
+from tests.faults.client import PATIENT, Orders
+from tests.faults.exits import WAYS, Exits, Way
+from tests.faults.history import (
+    Line,
+    Logged,
+    Tail,
+    audit,
+    hindered,
+    read_logs,
+    read_rows,
+    too_few,
+    wait_until_alone,
+)
+from tests.faults.interrupted import CHILD, Breaker, begin, fork_in_traffic, interrupt_saves
 from tests.faults.scenario import Case, Outcome, Scenario
 from tests.faults.stores import SQL, opened
 
@@ -29,7 +39,12 @@ __all__ = ["SCENARIOS"]
 THREADS, CLIENTS, STREAMS = 3, 4, 5
 HANGS = 60.0  # seconds after which a client hangs
 STANDS_STILL = 15.0  # seconds without a save, from the first one on, after which a control ends
-REFUSED = ApplicationClosedError.__name__
+AT_A_TIME = 2  # children of a fork that live at the same time
+CONFLICT, CLOSED = ConcurrencyError.__name__, ApplicationClosedError.__name__
+UNKNOWN = OutcomeUnknown.__name__
+
+Probe = Callable[[Logged, Iterable[Line]], Iterable[str]]
+"""Says what else is wrong with what a client has logged."""
 
 
 def _orders(case: Case, backend: Backend, number: int, seconds: float = HANGS) -> Orders:
@@ -41,23 +56,30 @@ def _orders(case: Case, backend: Backend, number: int, seconds: float = HANGS) -
         threads=THREADS,
         seconds=seconds,
         stop=str(case.directory / f"{number}.stop"),
-        settings={"group_commit": True} if (case.seed + number) % 2 else {},  # or the default
+        # or the default
+        settings={**PATIENT, **({"group_commit": True} if (case.seed + number) % 2 else {})},
     )
 
 
 def _in_one_process(
-    case: Case, work: Callable[..., None], *arguments: object, is_control: bool
+    case: Case, work: Callable[..., None], *arguments: object, probe: Probe | None
 ) -> Outcome:
-    """Have one client do the work to its end, and look at what is stored."""
+    """Have one client do the work to its end, and look at what is stored.
+
+    Args:
+        probe: None in a control.
+    """
     with opened(case) as backend:
         orders = _orders(case, backend, 0, HANGS + case.count)
         process = begin(work, orders, *arguments)
-        if is_control:
+        if probe is None:
             _end_when_nothing_is_saved(process, Tail(Path(orders.log)))
         process.join()
         wait_until_alone(backend)
         logged, rows = read_logs([Path(orders.log)]), read_rows(backend)
     found = audit(logged, rows)
+    if probe is not None:
+        found += probe(logged, Tail(Path(orders.log)).lines())
     if process.exitcode:
         found.append(f"the client hung, or broke off: it exited with {process.exitcode}")
     return Outcome(case.count, found, {"saves": f"{logged.count('ok'):,}"})
@@ -80,12 +102,25 @@ def _end_when_nothing_is_saved(process: BaseProcess, log: Tail) -> None:
 
 def fork(case: Case) -> Outcome:
     """Fork ``case.count`` times."""
-    return _in_one_process(case, fork_in_traffic, case.count, is_control=False)
+    return _in_one_process(case, fork_in_traffic, case.count, probe=partial(_forked, case.count))
 
 
 def fork_unprotected(case: Case) -> Outcome:
     """The same, where the child goes on with its parent's connections."""
-    return _in_one_process(case, fork_in_traffic, case.count, _inherit, is_control=True)
+    return _in_one_process(case, fork_in_traffic, case.count, _inherit, probe=None)
+
+
+def _forked(forks: int, logged: Logged, lines: Iterable[Line]) -> Iterator[str]:
+    yield from hindered(logged)
+    yield from too_few(logged, THREADS + AT_A_TIME)
+    tried = {line.key.partition(".")[0] for line in lines if _has_met_rows(line)}
+    children = {str(CHILD + n) for n in range(forks)}
+    if idle := children - tried:
+        yield f"{len(idle)} children of {forks} forks have neither saved nor met a rival's save"
+
+
+def _has_met_rows(line: Line) -> bool:
+    return line.kind == "ok" or (line.kind == "fail" and line.detail == CONFLICT)
 
 
 def _inherit() -> None:
@@ -99,13 +134,22 @@ def _inherit() -> None:
 def interrupt(case: Case, breaker: Breaker | None = None) -> Outcome:
     """Interrupt ``case.count`` times."""
     result = case.directory / "result"
-    is_control = breaker is not None
+    probe = partial(_interrupted, case.count) if breaker is None else None
     work = (interrupt_saves, case.count, str(result), breaker)
-    outcome = _in_one_process(case, *work, is_control=is_control)
+    outcome = _in_one_process(case, *work, probe=probe)
     if result.exists():
         for name, value in json.loads(result.read_text()).items():
             outcome.figures[name] = f"{value:,}"
     return outcome
+
+
+def _interrupted(interrupts: int, logged: Logged, lines: Iterable[Line]) -> Iterator[str]:
+    # whose save was in the hands of a thread that was interrupted is told so
+    yield from hindered(logged, UNKNOWN)
+    yield from too_few(logged, THREADS + 1)
+    unknown = logged.refusals[UNKNOWN] + logged.repeats[UNKNOWN]
+    if unknown > THREADS * interrupts:
+        yield f"{unknown} saves of unknown outcome by {interrupts} interrupts"
 
 
 def _leave_as_it_is() -> None:
@@ -127,6 +171,7 @@ def _leave_as_it_is() -> None:
 def leave(case: Case, application: str = "right") -> Outcome:
     """Have the interpreter exit ``case.count`` times."""
     chance = random.Random(case.seed)
+    is_control = application != "right"
     found: list[str] = []
     done = saves = last = 0
     with opened(case) as backend, Exits() as exits:
@@ -137,22 +182,29 @@ def leave(case: Case, application: str = "right") -> Outcome:
             ]
             found += exits.run(batch)
             wait_until_alone(backend)
-            logged, rows = (
-                read_logs(Path(orders.log) for orders, _ in batch),
-                read_rows(backend, last),
-            )
-            errors = [
-                what
-                for orders, way in batch
-                for what in read_logs([Path(orders.log)]).errors
-                # who saves while another thread closes the application is told so
-                if not (way == "close" and what.startswith(REFUSED))
-            ]
+            logged = read_logs(Path(orders.log) for orders, _ in batch)
+            rows = read_rows(backend, last)
+            errors = [what for orders, way in batch for what in _errors(orders, way)]
             found += audit(logged._replace(errors=errors), rows)
+            if not is_control:
+                found += [what for orders, way in batch for what in _left(orders, way)]
+                found += too_few(logged, CLIENTS * THREADS)
             last = rows.last
             done += len(batch)
             saves += logged.count("ok")
     return Outcome(done, found, {"saves": f"{saves:,}"})
+
+
+def _errors(orders: Orders, way: Way) -> Iterator[str]:
+    for what in read_logs([Path(orders.log)]).errors:
+        # who saves while another thread closes the application is told so
+        if not (way == "close" and what.startswith(CLOSED)):
+            yield what
+
+
+def _left(orders: Orders, way: Way) -> Iterator[str]:
+    forgiven = (CLOSED,) if way == "close" else ()
+    return hindered(read_logs([Path(orders.log)]), *forgiven)
 
 
 SCENARIOS = (
