@@ -36,6 +36,7 @@ MOST_SAVES = 50_000  # that a run needs about; a long one has larger saves inste
 LONGEST_STOP = 1.0  # seconds
 SECONDS_BETWEEN_BLOWS = 1.5
 SECONDS_TO_CATCH_UP = 60.0
+SECONDS_IN_CONTROL = 15.0  # where some never do
 READ_AGAIN = 2_000  # events
 PAUSE = 0.02
 
@@ -121,7 +122,10 @@ def run(case: Case) -> Outcome:
     chance = random.Random(f"{case.seed} readers")
     with patch.multiple(feed, FIRST_PAGE=10, LARGEST_PAGE=100, LARGEST_PAGE_AHEAD=100):
         outcome, _ = _run(
-            case, HELD, lambda backend: [LibraryReader(backend, chance) for _ in range(2)]
+            case,
+            HELD,
+            lambda backend: [LibraryReader(backend, chance) for _ in range(2)],
+            SECONDS_TO_CATCH_UP,
         )
     return outcome
 
@@ -137,7 +141,7 @@ def control(case: Case) -> Outcome:
     def readers(backend: Backend) -> Sequence[Reader]:
         return [made(backend) for made in REJECTED[case.backend]]
 
-    outcome, finds = _run(case, 1.0, readers)
+    outcome, finds = _run(case, 1.0, readers, SECONDS_IN_CONTROL)
     if errors := [f"{find.name}: {error}" for find in finds for error in find.errors]:
         raise AssertionError(f"what was rejected cannot be tried: {errors[0]}")
     if silent := [f"{find.name} ({find.events:,} events)" for find in finds if not find.anomalies]:
@@ -146,7 +150,10 @@ def control(case: Case) -> Outcome:
 
 
 def _run(
-    case: Case, held: float, readers_on: Callable[[Backend], Sequence[Reader]]
+    case: Case,
+    held: float,
+    readers_on: Callable[[Backend], Sequence[Reader]],
+    patience: float,
 ) -> tuple[Outcome, Sequence[Find]]:
     """Return the outcome, and what is in it of each reader."""
     with opened(case) as backend:
@@ -156,7 +163,7 @@ def _run(
         try:
             with _following(readers, errors):
                 logs = _write(case, backend, held)
-                seconds = _catch_up(backend, readers)
+                seconds = _catch_up(backend, readers, patience)
         finally:
             for reader in readers:
                 reader.close()
@@ -167,7 +174,7 @@ def _run(
     for find in finds:
         anomalies += (f"{find.name}: {what}" for what in (*find.errors, *find.anomalies))
     if math.isnan(seconds):
-        anomalies.append(f"a reader did not come to the end within {SECONDS_TO_CATCH_UP:.0f} s")
+        anomalies.append(f"a reader did not come to the end within {patience:.0f} s")
     figures = {
         "acknowledged saves": f"{logged.count('ok'):,}",
         "refused or rolled back": f"{logged.count('fail'):,}",
@@ -327,12 +334,12 @@ def _count(backend: Backend) -> int:
     return int(count)
 
 
-def _catch_up(backend: Backend, readers: Sequence[Reader]) -> float:
+def _catch_up(backend: Backend, readers: Sequence[Reader], patience: float) -> float:
     """Wait until all readers have come to the end, or to where they stay; return for how long."""
     began = time.monotonic()
     end = _highest(backend)
     last = math.nan
-    while time.monotonic() - began < SECONDS_TO_CATCH_UP:
+    while time.monotonic() - began < patience:
         if all(reader.found and reader.found[-1][0] >= end for reader in readers):
             last = time.monotonic() - began
             break
