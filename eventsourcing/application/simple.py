@@ -167,8 +167,7 @@ class SimpleApplication:
         for aggregate in aggregates:
             self._check_mine(aggregate)
         # By identity: aggregates may be compared by value, and need not be hashable.
-        given = dict(zip(map(id, aggregates), aggregates, strict=True))
-        changed = [aggregate for aggregate in given.values() if aggregate._es_pending]
+        changed = [a for a in {id(a): a for a in aggregates}.values() if a._es_pending]
         return publish_pending(changed, self.persistence_policy) if changed else Saved()
 
     @lazy

@@ -82,7 +82,7 @@ class GroupCommit:
             with own.leading:
                 group, before = self._join(own)
                 if before is not None:
-                    if before.is_busy:
+                    if before.is_busy:  # mostly not, and then the patience is not worked out
                         before.wait(self._patience)
                     self._lead(own)
         finally:
@@ -111,7 +111,7 @@ class GroupCommit:
         """Returns the group that takes the save; and if that is its own, the one before it."""
         with self._changing:
             lanes = self._lanes
-            busy = [at for at, last in enumerate(lanes) if not last.is_over and last.is_busy]
+            busy = [at for at, last in enumerate(lanes) if last.is_busy]
             if not busy:
                 before, lanes[0] = lanes[0], own
                 own.began = monotonic()  # at once, as mostly

@@ -71,10 +71,6 @@ class OriginatorId(TypeDecorator["object"]):
         """Raises InvalidOriginatorID for what is no id."""
         return id_to_text(value)
 
-    def bind_processor(self, dialect: Dialect) -> Any:
-        """Returns what does the same, without a detour for each row."""
-        return id_to_text
-
     def process_result_value(self, value: object, dialect: Dialect) -> object:
         """Returns the id as it was given."""
         return id_from_text(str(value))

@@ -18,7 +18,7 @@ from eventsourcing.infrastructure.sqlalchemy.connections import OwnEngine
 from eventsourcing.infrastructure.sqlalchemy.recovery import Left, Recovery
 from tests.backends import Backend
 from tests.faults.client import PATIENT, Orders
-from tests.faults.exits import WAYS, Exits, Way
+from tests.faults.exits import WAYS, Exits
 from tests.faults.history import (
     Line,
     Logged,
@@ -184,27 +184,25 @@ def leave(case: Case, application: str = "right") -> Outcome:
             wait_until_alone(backend)
             logged = read_logs(Path(orders.log) for orders, _ in batch)
             rows = read_rows(backend, last)
-            errors = [what for orders, way in batch for what in _errors(orders, way)]
+            # who saves while another thread closes the application is told so
+            each = [
+                (read_logs([Path(orders.log)]), (CLOSED,) if way == "close" else ())
+                for orders, way in batch
+            ]
+            errors = [
+                what
+                for own, forgiven in each
+                for what in own.errors
+                if not what.startswith(forgiven)
+            ]
             found += audit(logged._replace(errors=errors), rows)
             if not is_control:
-                found += [what for orders, way in batch for what in _left(orders, way)]
+                found += [what for own, forgiven in each for what in hindered(own, *forgiven)]
                 found += too_few(logged, CLIENTS * THREADS)
             last = rows.last
             done += len(batch)
             saves += logged.count("ok")
     return Outcome(done, found, {"saves": f"{saves:,}"})
-
-
-def _errors(orders: Orders, way: Way) -> Iterator[str]:
-    for what in read_logs([Path(orders.log)]).errors:
-        # who saves while another thread closes the application is told so
-        if not (way == "close" and what.startswith(CLOSED)):
-            yield what
-
-
-def _left(orders: Orders, way: Way) -> Iterator[str]:
-    forgiven = (CLOSED,) if way == "close" else ()
-    return hindered(read_logs([Path(orders.log)]), *forgiven)
 
 
 SCENARIOS = (
