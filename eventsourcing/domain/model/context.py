@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from os import urandom
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from eventsourcing.exceptions import ProgrammingError
+from eventsourcing.utils.ids import random_bytes
 
 if TYPE_CHECKING:
     from eventsourcing.domain.model.events import DomainEvent
@@ -53,7 +53,7 @@ def new_event_ids(count: int) -> list[str]:
     Draw them when they are needed. Of bits that were drawn ahead, the snapshot of a process that
     is started twice would make two events with one id.
     """
-    digits = urandom(16 * count).hex()
+    digits = random_bytes(16 * count).hex()
     return [digits[at : at + 32] for at in range(0, 32 * count, 32)]
 
 

@@ -67,6 +67,7 @@ class GroupCommit:
         self._lanes = [_Group((), is_over=True)] * lanes  # the last group of each
         self._shares_lock_timeouts = shares_lock_timeouts
         self._lock_timeout = NEVER if lock_timeout is None else lock_timeout
+        self._patience = min(PATIENCE, max(GLANCE, PATIENCE_OF_LOCKS * self._lock_timeout))
         self._changing = threading.RLock()  # a signal handler may come in between
         watch_forks(self)
 
@@ -80,10 +81,8 @@ class GroupCommit:
         own = _Group(rows)
         try:
             with own.leading:
-                group, before = self._join(own)
-                if before is not None:
-                    if before.is_busy:  # mostly not, and then the patience is not worked out
-                        before.wait(self._patience)
+                group = self._join(own)
+                if group is own:
                     self._lead(own)
         finally:
             own.end()
@@ -91,10 +90,6 @@ class GroupCommit:
             self._follow(group, rows)
         elif group.parts:
             self._part(group, rows)
-
-    @property
-    def _patience(self) -> float:
-        return min(PATIENCE, max(GLANCE, PATIENCE_OF_LOCKS * self._lock_timeout))
 
     def before_fork(self) -> None:
         """See :class:`Forkable`."""
@@ -107,34 +102,42 @@ class GroupCommit:
         self._changing = threading.RLock()
         self._lanes = [_Group((), is_over=True)] * len(self._lanes)
 
-    def _join(self, own: _Group) -> tuple[_Group, _Group | None]:
-        """Returns the group that takes the save; and if that is its own, the one before it."""
+    def _join(self, own: _Group) -> _Group:
+        """Returns the group that takes the save, which may be its own."""
         with self._changing:
-            lanes = self._lanes
-            busy = [at for at, last in enumerate(lanes) if last.is_busy]
+            lanes, busy, free = self._lanes, [], 0
+            for at, last in enumerate(lanes):
+                if last.is_over or not last.leading.locked():
+                    free = at
+                else:
+                    busy.append(last)
             if not busy:
-                before, lanes[0] = lanes[0], own
                 own.began = monotonic()  # at once, as mostly
-                return own, before
-            free = [at for at in range(len(lanes)) if at not in busy]
+                lanes[free] = own
+                return own
             begins_group = False
-            if sum(len(lanes[at].saves) for at in busy) >= len(lanes):
+            if sum([len(last.saves) for last in busy]) >= len(lanes):
                 own.measure()
-                forming = [lanes[at] for at in busy if lanes[at].began == NEVER]
+                forming = [last for last in busy if last.began == NEVER]
                 for group in forming:
                     if group.take(own):
-                        return group, None
+                        return group
                 begins_group = not forming  # and waits for others, even if a lane is free
+            if len(busy) < len(lanes) and not begins_group:
+                own.began = monotonic()
+                lanes[free] = own
+                return own
             # Not behind the first to be done: many gain by being in few groups, not many at once.
             # Nor do many that fit in no group, such as savers of one stream: they come last.
-            busy.sort(key=lambda at: lanes[at].began)
-            behind = busy[max(0, len(busy) - 2)]
-            at = free[0] if free and not begins_group else behind
-            before, lanes[at] = lanes[at], own
-            return own, before
+            busy.sort(key=_began)
+            own.before = busy[max(0, len(busy) - 2)]
+            lanes[lanes.index(own.before)] = own
+            return own
 
     def _lead(self, group: _Group) -> None:
-        if group.began == NEVER:
+        if group.before is not None:
+            group.before.wait(self._patience)
+            group.before = None
             with self._changing:
                 group.began = monotonic()
         if len(group.saves) == 1:
@@ -158,10 +161,7 @@ class GroupCommit:
         try:
             group.wait(2 * self._patience)
         finally:
-            with self._changing:
-                leaves = group.began == NEVER
-                if leaves:
-                    group.saves = [save for save in group.saves if save is not rows]
+            leaves = not group.is_stored and self._leave(group, rows)
         if leaves:
             self._record(rows, False)
             return
@@ -172,6 +172,14 @@ class GroupCommit:
             raise OutcomeUnknown(
                 "another thread was to commit the save with its own, and did not say whether it has"
             )
+
+    def _leave(self, group: _Group, rows: Rows) -> bool:
+        """Takes a save out of a group, unless that has begun. Tells whether it is out."""
+        with self._changing:
+            if group.began != NEVER:
+                return False
+            group.saves = [save for save in group.saves if save is not rows]
+            return True
 
     def _part(self, group: _Group, rows: Rows) -> None:
         """Stores alone what could not be stored together."""
@@ -186,6 +194,7 @@ class _Group:
     Attributes:
         saves: the rows of each, the leader's first.
         leading: is held while the leader is there.
+        before: the group that it waits for; None if it begins at once, or has begun.
         began: when it was closed, and its transaction began.
         is_stored: whether all is stored.
         parts: whether nothing is stored, and each save is to go alone.
@@ -194,6 +203,7 @@ class _Group:
     """
 
     # What most keep is said once: a saver who meets nobody makes one for each save.
+    before: _Group | None = None
     began = NEVER
     is_stored = parts = False
     lock_timeout: str | None = None
@@ -218,9 +228,8 @@ class _Group:
             self._streams = {row[0] for row in rows}
         except TypeError:
             return  # an id that cannot be hashed: the database will say what is wrong
-        self._characters = sum(
-            len(value) for row in rows for value in row if isinstance(value, str | bytes)
-        )
+        texts = [value for row in rows for value in row if isinstance(value, str | bytes)]
+        self._characters = sum(map(len, texts))
 
     def take(self, other: _Group) -> bool:
         """Takes another's save in, if it fits. Two saves to one stream do not: one would fail."""
@@ -247,7 +256,8 @@ class _Group:
         self._waiting.append(mine)
         until = monotonic() + seconds
         while self.is_busy and (left := until - monotonic()) > 0:
-            mine.acquire(timeout=min(GLANCE, left))
+            if mine.acquire(timeout=min(GLANCE, left)):
+                return
 
     def end(self) -> None:
         """Wakes those who wait, and lets go of what may be large."""
@@ -256,3 +266,7 @@ class _Group:
         self._streams = _NONE
         while self._waiting:
             self._waiting.pop().release()
+
+
+def _began(group: _Group) -> float:
+    return group.began

@@ -325,6 +325,7 @@ def test_if_the_leader_never_begins_the_others_go_alone(
 
     def interrupted(self: GroupCommit, group: Any) -> None:
         if group.saves[0][0][0] == "b":
+            group.before.wait(SECONDS_TO_WAIT)
             raise KeyboardInterrupt
         lead(self, group)
 
@@ -470,7 +471,7 @@ def test_a_follower_whose_time_is_up_goes_alone(
 ) -> None:
     groups = GroupCommit(database.record)
     futures = queue(threads, groups, database, "a", "b")
-    monkeypatch.setattr(groupcommit, "PATIENCE", 0.05)  # not for b, which waits already
+    monkeypatch.setattr(groups, "_patience", 0.05)  # not for b, which waits already
     futures.append(threads.submit(groups.record, save("c")))
 
     eventually(lambda: database.begun == 2)
@@ -492,7 +493,7 @@ def test_a_follower_does_not_wait_for_ever_for_a_group_that_has_begun(
     monkeypatch.setattr(groupcommit, "LONGEST", 0.05)
     groups = GroupCommit(database.record)
     futures = queue(threads, groups, database, "a", "b")
-    monkeypatch.setattr(groupcommit, "PATIENCE", 0.5)  # not for b, which waits already
+    monkeypatch.setattr(groups, "_patience", 0.5)  # not for b, which waits already
     futures.append(threads.submit(groups.record, save("c")))
     eventually(lambda: waiting(groups) == 2)
     database.script.append(hang)
@@ -550,8 +551,8 @@ def test_a_child_of_a_fork_does_not_wait_for_its_parents_threads(
 def test_control_the_child_would_wait_as_long_as_its_patience(
     database: Database, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    groups = GroupCommit(database.record)
     monkeypatch.setattr(groupcommit, "PATIENCE", 0.2)
+    groups = GroupCommit(database.record)
     futures = queue(threads, groups, database, "a")
     monkeypatch.setattr(GroupCommit, "after_fork_in_child", lambda self: None)
 
