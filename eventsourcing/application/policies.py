@@ -48,6 +48,7 @@ class PersistencePolicy:
             )
         self.name = name
         self.event_store = event_store
+        self.commits = event_store.record_manager.can_repeat
         self.persist_event_type = types
         open_store(self)
 

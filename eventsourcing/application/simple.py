@@ -164,11 +164,12 @@ class SimpleApplication:
                 as :meth:`AggregateRoot.save`. None is stored then, except with SubscriberError.
         """
         self._check_open()
+        changed = {}  # by identity: aggregates may be compared by value, and need not be hashable
         for aggregate in aggregates:
             self._check_mine(aggregate)
-        # By identity: aggregates may be compared by value, and need not be hashable.
-        changed = [a for a in {id(a): a for a in aggregates}.values() if a._es_pending]
-        return publish_pending(changed, self.persistence_policy) if changed else Saved()
+            if aggregate._es_pending:
+                changed[id(aggregate)] = aggregate
+        return publish_pending(changed.values(), self.persistence_policy) if changed else Saved()
 
     @lazy
     def notification_log(self) -> NotificationLog:

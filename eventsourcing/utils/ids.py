@@ -15,7 +15,6 @@ id                 form                                                   stored
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from hashlib import sha256
@@ -25,24 +24,11 @@ import msgspec
 
 from eventsourcing.exceptions import InvalidOriginatorID
 
-__all__ = ["check_id", "digest_of", "id_from_text", "id_to_text", "random_bytes"]
+__all__ = ["check_id", "digest_of", "id_from_text", "id_to_text"]
 
 MAX_LENGTH = 255
 
 _UUID_TEXT = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-
-
-_getrandom = getattr(os, "getrandom", os.urandom)  # Linux has it
-_LONGEST = 256  # bytes that it gives at once, whatever signals come
-
-
-def random_bytes(count: int) -> bytes:
-    """Returns random bytes of the operating system.
-
-    ``os.urandom`` lets go of the interpreter before it asks for them, and so hands it to another
-    thread each time, if there are several. That takes much longer than to get a few bytes.
-    """
-    return _getrandom(count) if count <= _LONGEST else os.urandom(count)
 
 
 def check_id(value: object) -> UUID | str | int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -9,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 from eventsourcing.exceptions import ProgrammingError
-from eventsourcing.utils.ids import random_bytes
 
 if TYPE_CHECKING:
     from eventsourcing.domain.model.events import DomainEvent
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["EventContext", "UnitOfWork", "current_unit_of_work", "unit_of_work"]
 
 MAX_ID_LENGTH = 255
+
+# What os.urandom calls, where there is such a thing. But os.urandom lets go of the interpreter, and so
+# hands it to another thread, if there are several: that takes much longer than some random bits.
+_getrandom = getattr(os, "getrandom", os.urandom)
+_MOST = 16  # ids that it gives at once, whatever signals come
 
 
 class EventContext(NamedTuple):
@@ -53,8 +58,8 @@ def new_event_ids(count: int) -> list[str]:
     Draw them when they are needed. Of bits that were drawn ahead, the snapshot of a process that
     is started twice would make two events with one id.
     """
-    digits = random_bytes(16 * count).hex()
-    return [digits[at : at + 32] for at in range(0, 32 * count, 32)]
+    digits = (_getrandom if count <= _MOST else os.urandom)(16 * count).hex()
+    return [digits] if count == 1 else [digits[at : at + 32] for at in range(0, 32 * count, 32)]
 
 
 @contextmanager

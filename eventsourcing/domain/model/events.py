@@ -183,7 +183,10 @@ def restore(cls: type[E], attributes: dict[str, Any], context: Sequence[str | No
 
 def give_ids(events: Iterable[DomainEvent]) -> None:
     """Gives an id to each event that has none yet, which is quicker than one after the other."""
-    new = [event for event in events if type(event._context) not in _WITH_ID]
+    new = []
+    for event in events:
+        if type(event._context) not in _WITH_ID:
+            new.append(event)  # noqa: PERF401 - a comprehension is a call, for one event mostly
     for event, event_id in zip(new, new_event_ids(len(new)), strict=True):
         unit = event._context or _NO_UNIT  # of work, in which it was born
         _set_context(event, _new_tuple(EventContext, (event_id, *unit)))

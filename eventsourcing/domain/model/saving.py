@@ -80,7 +80,7 @@ def publish_pending(entities: Sequence[DomainEntity], store: Store | None) -> Sa
         entity._es_pending = [e for e in entity._es_pending if id(e) not in saved]
         entity._es_stored = entity._es_version
         entity._es_home = store
-    if store is None:
+    if store is None or store.commits:
         notify(batch)
     else:
         store.when_committed(lambda: notify(batch), lambda: _make_pending(pending))

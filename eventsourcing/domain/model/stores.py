@@ -36,9 +36,14 @@ __all__ = [
 
 
 class Store(Protocol):
-    """What stores events for an application."""
+    """What stores events for an application.
+
+    Attributes:
+        commits: whether what it has stored is committed, and not part of a caller's transaction.
+    """
 
     name: str
+    commits: bool
 
     def accepts(self, event: DomainEvent) -> bool:
         """Tells whether events such as this one are stored here: by its class alone."""

@@ -143,7 +143,8 @@ class OwnEngine:
         driver = self._driver
 
         def work(cursor: Any) -> None:
-            prepared = driver.prepare(self.engine, cursor, write)
+            is_simple = not (write.many or driver.checks_writes)
+            prepared = write if is_simple else driver.prepare(self.engine, cursor, write)
             if not prepared.many:
                 cursor.execute(prepared.sql, prepared.parameters)
                 return
@@ -276,7 +277,11 @@ class OwnEngine:
     def _take(self) -> tuple[Pool, Any]:
         """Returns a connection to use, invalidate and close, and the pool that it comes from."""
         pool = self.engine.pool
-        while (spare := _pop(self._spares)) is not None:
+        while self._spares:
+            try:
+                spare = self._spares.pop()
+            except IndexError:
+                break  # another thread was quicker
             if spare[0] is pool:
                 return spare
             _close_all([spare])  # for the pool was given up meanwhile

@@ -91,6 +91,7 @@ class Statements:
         self._results = [
             i.result_processor(self._dialect, driver.type_code(i)) for i in implementations
         ]
+        self._bind_id = self._binds[0]
         self._has_other_binds = any(self._binds[1:])
         self._driver = driver
         self._one = self._compiled(driver.insert_one(table, self._columns))
@@ -104,8 +105,9 @@ class Statements:
 
     def rows(self, items: Sequence[Row]) -> Sequence[Row]:
         """Returns the items as the driver takes them."""
-        if len(items) == 1:
-            return (self._row(items[0]),)
+        if len(items) == 1 and not self._has_other_binds:
+            key, *others = items[0]
+            return ((key if self._bind_id is None else self._bind_id(key), *others),)
         columns = map(_bound, self._binds, zip(*items, strict=True))
         return list(zip(*columns, strict=True))
 
@@ -122,14 +124,6 @@ class Statements:
             return Write(sql, tuple(map(list, zip(*rows, strict=True))))
         return Write(sql, rows, many=True)
 
-    def _row(self, item: Row) -> Row:
-        bind_id = self._binds[0]
-        key = item[0] if bind_id is None else bind_id(item[0])
-        if not self._has_other_binds:
-            return (key, *item[1:])
-        others = zip(self._binds[1:], item[1:], strict=True)
-        return (key, *[v if bind is None else bind(v) for bind, v in others])
-
     def read(
         self, sequence_id: object, bounds: Bounds, limit: int, item_class: type[Row]
     ) -> tuple[str, Row]:
@@ -140,7 +134,7 @@ class Statements:
         Args:
             item_class: ``tuple`` for the first four fields alone.
         """
-        bind = self._binds[0]
+        bind = self._bind_id
         return self._selects[bounds.is_ascending, item_class is tuple].with_values(
             sequence=sequence_id if bind is None else bind(sequence_id),
             first=bounds.first,
@@ -154,7 +148,7 @@ class Statements:
         Raises:
             ProgrammingError: the table has no column that counts its rows.
         """
-        bind = self._binds[0]
+        bind = self._bind_id
         return self._locate.with_values(
             sequence=sequence_id if bind is None else bind(sequence_id), position=position
         )
