@@ -25,7 +25,8 @@ from eventsourcing.infrastructure.sqlalchemy.statements import Write
 __all__ = ["Connections", "OwnEngine"]
 
 T = TypeVar("T")
-Spare: TypeAlias = tuple[Pool, Any]
+Lent: TypeAlias = tuple[Pool, Any, Any]
+"""The pool, the connection to use, invalidate and close, and a cursor to insert with, if any."""
 Work: TypeAlias = Callable[[Connection], None]
 
 
@@ -111,7 +112,7 @@ class OwnEngine:
         self.has_several = not is_memory and not isinstance(engine.pool, StaticPool)
         self._is_closed = False
         self._autocommit = engine
-        self._spares: list[Spare] = []  # lent by the pool, and used by nobody
+        self._spares: list[Lent] = []  # lent by the pool, and used by nobody
         self._gate = ForkGate()
         self._connecting = ForkGate()
         self._recovery = Recovery(
@@ -152,7 +153,7 @@ class OwnEngine:
             driver.insert_rows(cursor, prepared)
             cursor.execute("COMMIT")
 
-        self._use(work)
+        self._use(work, write.is_small)
 
     def execute_with(self, write: Write, work: Work) -> None:
         """See :class:`Connections`."""
@@ -238,23 +239,30 @@ class OwnEngine:
                     connection.exec_driver_sql("ROLLBACK")
             raise
 
-    def _use(self, work: Callable[[Any], T]) -> T:
-        """Does the work, and never leaves a connection to others in the middle of something."""
+    def _use(self, work: Callable[[Any], T], keeps_cursor: bool = False) -> T:
+        """Does the work, and never leaves a connection to others in the middle of something.
+
+        Args:
+            keeps_cursor: whether to use the cursor that was kept, and to keep it.
+        """
         with self._gate.lock:
             pool = self.engine.pool
             held: list[Any] = []
             connection = cursor = None
             try:
-                pool, lent = self._take()
+                pool, lent, kept = self._take()
                 held.append(lent)
                 connection = self._dbapi(lent)
                 self._driver.clear(connection)
-                cursor = connection.cursor()
+                cursor = connection.cursor() if kept is None or not keeps_cursor else kept
                 result = work(cursor)
-                cursor.close()
+                if keeps_cursor and self._keeps_spares:
+                    kept = cursor
+                else:
+                    cursor.close()
                 if self._driver.doubtful:
                     self._driver.check_commit(connection)
-                self._give_back(pool, held)
+                self._give_back(pool, held, kept)
                 return result
             except BaseException as error:
                 left: Left = (pool, held, connection, cursor, [])
@@ -274,24 +282,19 @@ class OwnEngine:
                     _close_all(self._spares)
                     pool.dispose()  # it was given up while its connection was in use
 
-    def _take(self) -> tuple[Pool, Any]:
-        """Returns a connection to use, invalidate and close, and the pool that it comes from."""
+    def _take(self) -> Lent:
         pool = self.engine.pool
-        while self._spares:
-            try:
-                spare = self._spares.pop()
-            except IndexError:
-                break  # another thread was quicker
+        while (spare := _pop(self._spares)) is not None:
             if spare[0] is pool:
                 return spare
             _close_all([spare])  # for the pool was given up meanwhile
         try:
             with self._connecting.lock:
-                return pool, pool.connect()
+                return pool, pool.connect(), None
         except Exception as error:
             self._translate.raise_for(error)
 
-    def _give_back(self, pool: Any, held: list[Any]) -> None:
+    def _give_back(self, pool: Any, held: list[Any], cursor: Any) -> None:
         """Takes the connection out of ``held``, and so out of the hands of this thread.
 
         A few are kept at hand: to give one to the pool and borrow it again takes longer than all
@@ -300,7 +303,7 @@ class OwnEngine:
         is_spared = self._keeps_spares and len(self._spares) < MOST_SPARES
         # That it could make another one is quick to ask, and nearly always so.
         if is_spared and (pool.overflow() < 0 or pool.checkedout() < pool.size()):
-            self._spares.append((pool, held.pop()))
+            self._spares.append((pool, held.pop(), cursor))
         else:
             held.pop().close()
 
@@ -334,14 +337,14 @@ class OwnEngine:
             self.engine.dispose(close=False)
 
 
-def _pop(spares: list[Spare]) -> Spare | None:
+def _pop(spares: list[Lent]) -> Lent | None:
     try:
         return spares.pop()
     except IndexError:
         return None  # another thread may have been quicker
 
 
-def _close_all(spares: list[Spare]) -> None:
+def _close_all(spares: list[Lent]) -> None:
     while (spare := _pop(spares)) is not None:
         spare[1].invalidate()
         spare[1].close()

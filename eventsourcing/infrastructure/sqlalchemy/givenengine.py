@@ -10,7 +10,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import Pool, StaticPool
 
 from eventsourcing.exceptions import DatabaseUnavailable, ProgrammingError
-from eventsourcing.infrastructure.sqlalchemy.connections import OwnEngine
+from eventsourcing.infrastructure.sqlalchemy.connections import Lent, OwnEngine
 from eventsourcing.infrastructure.sqlalchemy.driver import Driver
 from eventsourcing.infrastructure.sqlalchemy.errors import Translator
 from eventsourcing.infrastructure.sqlalchemy.forks import ForkGate
@@ -43,12 +43,12 @@ class GivenEngine(OwnEngine):
     def close(self) -> None:
         """See :class:`Connections`. The engine is left as it is."""
 
-    def _take(self) -> tuple[Pool, Any]:
+    def _take(self) -> Lent:
         pool = self.engine.pool
         try:
             self._check_free()
             try:
-                return pool, self._connect()
+                return pool, self._connect(), None
             except Exception as error:
                 # To set autocommit mode may be what finds a pooled connection lost.
                 is_lost = self._translate.class_of(error) is DatabaseUnavailable
@@ -56,7 +56,7 @@ class GivenEngine(OwnEngine):
                     raise
                 self._recovery.give_up(pool)
                 pool = self.engine.pool
-                return pool, self._connect()
+                return pool, self._connect(), None
         except Exception as error:
             self._translate.raise_for(error)
 

@@ -120,6 +120,7 @@ class PostgreSQLDriver(Driver):
     takes_columns = True
     commits_groups = True
     lanes = 4
+    keeps_cursors = True  # psycopg's remember by what a value of each type becomes text
     shares_lock_timeouts = True  # for a group soon gives up the lock on a row
     # The least that a transaction can write, so that its commit waits for standbys.
     confirmation = "SELECT pg_logical_emit_message(true, 'eventsourcing', '')"

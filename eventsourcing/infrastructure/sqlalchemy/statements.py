@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Query", "Statements", "Write", "compiled", "feed_column", "positional"]
 
+MOST_KEPT = 2**16  # characters of states
+
 Row = tuple[Any, ...]
 Processor = Callable[[Any], Any]
 
@@ -27,11 +29,13 @@ class Write(NamedTuple):
     Attributes:
         parameters: of a single execution (None if they are written into the SQL), or a list of
             rows for the driver's ``executemany``.
+        is_small: whether a cursor may remember the parameters until the next write.
     """
 
     sql: str
     parameters: Any
     many: bool = False
+    is_small: bool = False
 
     def execute_on(self, connection: Connection, batches: bool) -> None:
         """Inserts the rows in the transaction that is open.
@@ -117,11 +121,12 @@ class Statements:
         Args:
             is_shared: whether they are of several savers.
         """
+        is_small = self._driver.keeps_cursors and sum([len(row[3]) for row in rows]) <= MOST_KEPT
         if len(rows) == 1:
-            return Write(self._one, rows[0])
+            return Write(self._one, rows[0], False, is_small)
         sql = self._shared if is_shared else self._many
         if self._driver.takes_columns:
-            return Write(sql, tuple(map(list, zip(*rows, strict=True))))
+            return Write(sql, tuple(map(list, zip(*rows, strict=True))), False, is_small)
         return Write(sql, rows, many=True)
 
     def read(

@@ -75,9 +75,9 @@ def test_a_connection_that_is_given_back_after_its_engines_end_is_closed(
 ) -> None:
     give_back = OwnEngine._give_back
 
-    def late(self: OwnEngine, pool: Any, held: list[Any]) -> None:
+    def late(self: OwnEngine, pool: Any, held: list[Any], cursor: Any) -> None:
         self.engine.dispose()
-        give_back(self, pool, held)
+        give_back(self, pool, held, cursor)
 
     with application(server_backend) as app:
         saved_note(app)
@@ -93,6 +93,6 @@ def test_two_threads_may_close_them_at_once() -> None:
         def close(self) -> None: ...
 
     for _ in range(200):
-        spares: list[Any] = [(None, Lent())] * 10
+        spares: list[Any] = [(None, Lent(), None)] * 10
         found = in_threads(*[lambda spares=spares: connections._close_all(spares)] * 2)
         assert found == [None, None]
