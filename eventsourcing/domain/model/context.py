@@ -18,8 +18,8 @@ __all__ = ["EventContext", "UnitOfWork", "current_unit_of_work", "unit_of_work"]
 
 MAX_ID_LENGTH = 255
 
-# What os.urandom calls, where there is such a thing. But os.urandom lets go of the interpreter, and so
-# hands it to another thread, if there are several: that takes much longer than some random bits.
+# os.urandom asks the same, where it is there. But it lets go of the interpreter meanwhile, and so
+# hands it to another thread, if there is one: that takes much longer than some random bits.
 _getrandom = getattr(os, "getrandom", os.urandom)
 _MOST = 16  # ids that it gives at once, whatever signals come
 

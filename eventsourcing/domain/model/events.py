@@ -186,7 +186,7 @@ def give_ids(events: Iterable[DomainEvent]) -> None:
     new = []
     for event in events:
         if type(event._context) not in _WITH_ID:
-            new.append(event)  # noqa: PERF401 - a comprehension is a call, for one event mostly
+            new.append(event)
     for event, event_id in zip(new, new_event_ids(len(new)), strict=True):
         unit = event._context or _NO_UNIT  # of work, in which it was born
         _set_context(event, _new_tuple(EventContext, (event_id, *unit)))
