@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from eventsourcing.domain.model.bus import notify
@@ -57,7 +57,7 @@ class Saved:
         return max(self._store.feed_position(*place) or 0 for place in last.items())
 
 
-def publish_pending(entities: Sequence[DomainEntity], store: Store | None) -> Saved:
+def publish_pending(entities: Iterable[DomainEntity], store: Store | None) -> Saved:
     """Stores the pending events of all entities in one transaction, then tells subscribers.
 
     If storing fails, all stay pending; if a transaction of the caller's is rolled back, they

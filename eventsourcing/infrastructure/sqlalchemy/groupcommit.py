@@ -130,8 +130,8 @@ class GroupCommit:
             # Not behind the first to be done: many gain by being in few groups, not many at once.
             # Nor do many that fit in no group, such as savers of one stream: they come last.
             busy.sort(key=_began)
-            own.before = busy[max(0, len(busy) - 2)]
-            lanes[lanes.index(own.before)] = own
+            own.before = behind = busy[max(0, len(busy) - 2)]
+            lanes[lanes.index(behind)] = own
             return own
 
     def _lead(self, group: _Group) -> None:
