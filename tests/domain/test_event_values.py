@@ -1,14 +1,20 @@
 """Domain events as values: immutable, compared by type and attributes."""
 
 import copy
+import os
 import pickle
+import sys
+import threading
+import time
+from collections.abc import Callable
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 from unittest import mock
 
 import pytest
 
 from eventsourcing.domain.model.aggregate import AggregateRoot
+from eventsourcing.domain.model.context import new_event_ids
 from eventsourcing.domain.model.events import DomainEvent
 from eventsourcing.exceptions import EncodeError, EventFieldError
 
@@ -191,6 +197,57 @@ def test_each_event_has_an_id_of_its_own_that_stays() -> None:
 
     assert first.context.event_id == first.context.event_id
     assert first.context.event_id != second.context.event_id
+
+
+@pytest.mark.parametrize("count", [1, 2, 16, 17, 1000])
+def test_the_ids_of_several_events_differ_and_have_128_bits(count: int) -> None:
+    ids = new_event_ids(count)
+
+    assert len(set(ids)) == count
+    assert all(len(each) == 32 and 0 <= int(each, 16) < 2**128 for each in ids)
+
+
+class Neighbour:
+    """A thread that counts on whenever it is given the interpreter."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._is_over = False
+        self._thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        while not self._is_over:
+            self.count += 1
+            time.sleep(0)  # gives it back
+
+    def __enter__(self) -> Self:
+        self._interval = sys.getswitchinterval()
+        sys.setswitchinterval(60)  # seconds: nobody has to give it away
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._is_over = True
+        self._thread.join()
+        sys.setswitchinterval(self._interval)
+
+    def has_run(self, function: Callable[[], object], times: int) -> bool:
+        """Tell whether it has counted while a function was called so often."""
+        before = self.count
+        for _ in range(times):
+            function()
+        return self.count != before
+
+
+@pytest.mark.skipif(not hasattr(os, "getrandom"), reason="the system has no such call")
+def test_an_id_is_drawn_without_giving_the_interpreter_to_another_thread() -> None:
+    with Neighbour() as neighbour:
+        assert not neighbour.has_run(lambda: new_event_ids(1), times=1000)
+
+
+def test_control_the_usual_call_gives_it_away() -> None:
+    with Neighbour() as neighbour:
+        assert neighbour.has_run(lambda: os.urandom(16), times=1_000_000)
 
 
 def test_free_form_events_may_have_attributes_of_any_public_name() -> None:

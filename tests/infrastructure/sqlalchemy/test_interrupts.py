@@ -94,12 +94,15 @@ def test_an_interrupt_at_any_moment_leaves_no_connection_lent_or_dirty(
     is_given: bool,
     interrupt: type[BaseException],
 ) -> None:
+    def watched(cursor: Any) -> Any:
+        return Interrupted(cursor, call, is_after, interrupt)
+
     class Connection:
         def __init__(self, connection: Any) -> None:
             self._connection = connection
 
         def cursor(self) -> Any:
-            return Interrupted(self._connection.cursor(), call, is_after, interrupt)
+            return watched(self._connection.cursor())
 
         def __getattr__(self, name: str) -> Any:
             return getattr(self._connection, name)
@@ -107,7 +110,12 @@ def test_an_interrupt_at_any_moment_leaves_no_connection_lent_or_dirty(
     # Of three rows, SQLite is given two by execute and one by executemany, in a transaction.
     monkeypatch.setattr(sqlite, "PARAMETERS", 14)
     kind = GivenEngine if is_given else OwnEngine
-    original = kind._dbapi
+    original, take = kind._dbapi, kind._take
+
+    def taken(self: OwnEngine) -> tuple[Any, Any, Any]:
+        pool, lent, kept = take(self)
+        return pool, lent, None if kept is None else watched(kept)
+
     with (
         engine_of(sql_backend, **ONE) as engine,
         SimpleApplication(engine=engine) if is_given else application(sql_backend, **ONE) as app,
@@ -117,6 +125,7 @@ def test_an_interrupt_at_any_moment_leaves_no_connection_lent_or_dirty(
             note.edit("edited")
         with monkeypatch.context() as patch:
             patch.setattr(kind, "_dbapi", lambda self, lent: Connection(original(self, lent)))
+            patch.setattr(kind, "_take", taken)
             for action in (lambda: app.save(note), lambda: app.repository.get(note.id, Note)):
                 with suppress(interrupt):
                     action()

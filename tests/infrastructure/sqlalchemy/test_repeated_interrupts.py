@@ -122,16 +122,25 @@ def insert(stream: str) -> str:
     )
 
 
-def on_a_cursor(own: OwnEngine, interrupts: Interrupts, stream: str) -> None:
+def on_a_cursor(own: OwnEngine, interrupts: Interrupts, stream: str, is_kept: bool = False) -> None:
     def work(cursor: Any) -> None:
         cursor.execute(own._driver.begin)
         cursor.execute(insert(stream))
         interrupts.begin()
 
-    dbapi = own._dbapi
+    def take() -> tuple[Any, Any, Any]:
+        pool, lent, kept = taken()
+        return pool, lent, None if kept is None else Driven(kept, interrupts)
+
+    dbapi, taken = own._dbapi, own._take
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(own, "_dbapi", lambda lent: Driven(dbapi(lent), interrupts))
-        own._use(work)
+        patch.setattr(own, "_take", take)
+        own._use(work, is_kept)
+
+
+def on_a_kept_cursor(own: OwnEngine, interrupts: Interrupts, stream: str) -> None:
+    on_a_cursor(own, interrupts, stream, is_kept=True)
 
 
 def on_a_connection(own: OwnEngine, interrupts: Interrupts, stream: str) -> None:
@@ -153,7 +162,9 @@ def with_more_work(own: OwnEngine, interrupts: Interrupts, stream: str) -> None:
             interrupts.end()
 
 
-USES = pytest.mark.parametrize("use", [on_a_cursor, on_a_connection, with_more_work])
+USES = pytest.mark.parametrize(
+    "use", [on_a_cursor, on_a_kept_cursor, on_a_connection, with_more_work]
+)
 
 
 def _interrupt(app: SimpleApplication, use: Use, first: int) -> tuple[BaseException, int]:

@@ -4,8 +4,11 @@ from typing import Any
 
 import pytest
 
+from eventsourcing.application.simple import SimpleApplication
+from eventsourcing.exceptions import ConcurrencyError
 from eventsourcing.infrastructure.sqlalchemy import connections
 from eventsourcing.infrastructure.sqlalchemy.connections import OwnEngine
+from eventsourcing.infrastructure.sqlalchemy.statements import MOST_KEPT
 from tests.backends import Backend
 from tests.infrastructure.sqlalchemy.helpers import (
     Note,
@@ -14,6 +17,9 @@ from tests.infrastructure.sqlalchemy.helpers import (
     in_threads,
     run,
     saved_note,
+)
+from tests.infrastructure.sqlalchemy.helpers import (
+    engine_of as engine_of_backend,
 )
 
 SESSIONS = {
@@ -84,6 +90,61 @@ def test_a_connection_that_is_given_back_after_its_engines_end_is_closed(
         monkeypatch.setattr(OwnEngine, "_give_back", late)
         saved_note(app)
         eventually(lambda: sessions(server_backend) == 0)
+
+
+def kept_cursors(app: Any) -> list[Any]:
+    """Return the cursors that are kept with the connections at hand."""
+    return [
+        cursor for _, _, cursor in app.event_store.record_manager.datastore._connections._spares
+    ]
+
+
+def test_one_cursor_inserts_one_save_after_another(postgresql: Backend) -> None:
+    with application(postgresql) as app:
+        note = saved_note(app)
+        (first,) = kept_cursors(app)
+        note.edit("once")
+        note.edit("twice")
+        app.save(note)  # by another statement
+        assert app.repository.get(note.id, Note).text == "twice"
+        app.save(note)
+        assert kept_cursors(app) == [first]
+
+
+def test_no_cursor_remembers_what_is_large(postgresql: Backend) -> None:
+    large = "x" * (MOST_KEPT // 2)
+    with application(postgresql) as app:
+        note = saved_note(app, 2 * large)
+        assert kept_cursors(app) == [None]
+        note.edit(large)
+        note.edit(large)
+        app.save(note)
+        assert kept_cursors(app) == [None]
+        note.edit(large)
+        app.save(note)
+        assert None not in kept_cursors(app)
+        assert app.repository.get(note.id, Note).version == 4
+
+
+def test_a_cursor_whose_save_was_refused_is_not_used_again(postgresql: Backend) -> None:
+    with application(postgresql) as app:
+        note = saved_note(app)
+        (first,) = kept_cursors(app)
+        behind = app.repository.get(note.id, Note)
+        note.edit("quicker")
+        app.save(note)
+        behind.edit("slower")
+        with pytest.raises(ConcurrencyError):
+            app.save(behind)
+        assert first.closed
+        saved_note(app)
+        assert first not in kept_cursors(app)
+
+
+def test_somebody_elses_connection_keeps_no_cursor(postgresql: Backend) -> None:
+    with engine_of_backend(postgresql) as engine, SimpleApplication(engine=engine) as app:
+        saved_note(app)
+        assert kept_cursors(app) == []
 
 
 def test_two_threads_may_close_them_at_once() -> None:
