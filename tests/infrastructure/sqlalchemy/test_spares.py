@@ -103,6 +103,7 @@ def test_one_cursor_inserts_one_save_after_another(postgresql: Backend) -> None:
     with application(postgresql) as app:
         note = saved_note(app)
         (first,) = kept_cursors(app)
+        assert first is not None
         note.edit("once")
         note.edit("twice")
         app.save(note)  # by another statement
