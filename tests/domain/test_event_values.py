@@ -1,6 +1,7 @@
 """Domain events as values: immutable, compared by type and attributes."""
 
 import copy
+import errno
 import os
 import pickle
 import sys
@@ -13,6 +14,7 @@ from unittest import mock
 
 import pytest
 
+from eventsourcing.domain.model import context
 from eventsourcing.domain.model.aggregate import AggregateRoot
 from eventsourcing.domain.model.context import new_event_ids
 from eventsourcing.domain.model.events import DomainEvent
@@ -239,7 +241,6 @@ class Neighbour:
         return self.count != before
 
 
-@pytest.mark.skipif(not hasattr(os, "getrandom"), reason="the system has no such call")
 def test_an_id_is_drawn_without_giving_the_interpreter_to_another_thread() -> None:
     with Neighbour() as neighbour:
         assert not neighbour.has_run(lambda: new_event_ids(1), times=1000)
@@ -248,6 +249,17 @@ def test_an_id_is_drawn_without_giving_the_interpreter_to_another_thread() -> No
 def test_control_the_usual_call_gives_it_away() -> None:
     with Neighbour() as neighbour:
         assert neighbour.has_run(lambda: os.urandom(16), times=1_000_000)
+
+
+def test_where_there_is_no_such_call_the_usual_one_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(count: int) -> bytes:
+        raise OSError(errno.ENOSYS, "as in some sandboxes")
+
+    assert context._source() is os.getrandom
+    monkeypatch.setattr(os, "getrandom", refuse)
+    assert context._source() is os.urandom
+    monkeypatch.delattr(os, "getrandom")
+    assert context._source() is os.urandom
 
 
 def test_free_form_events_may_have_attributes_of_any_public_name() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,10 +18,22 @@ __all__ = ["EventContext", "UnitOfWork", "current_unit_of_work", "unit_of_work"]
 
 MAX_ID_LENGTH = 255
 
-# os.urandom asks the same, where it is there. But it lets go of the interpreter meanwhile, and so
-# hands it to another thread, if there is one: that takes much longer than some random bits.
-_getrandom = getattr(os, "getrandom", os.urandom)
-_MOST = 16  # ids that it gives at once, whatever signals come
+
+def _source() -> Callable[[int], bytes]:
+    """Returns what gives random bytes, a few at a time.
+
+    ``os.urandom`` lets go of the interpreter while it asks for them, and so hands it to another
+    thread, if there is one: that takes much longer than some random bits.
+    """
+    try:
+        os.getrandom(1)
+    except (AttributeError, OSError):  # another system, an old one, or a sandbox
+        return os.urandom
+    return os.getrandom
+
+
+_few_bytes = _source()
+_MOST = 16  # ids, for which getrandom gives as much as it is asked for, whatever signals come
 
 
 class EventContext(NamedTuple):
@@ -58,7 +70,7 @@ def new_event_ids(count: int) -> list[str]:
     Draw them when they are needed. Of bits that were drawn ahead, the snapshot of a process that
     is started twice would make two events with one id.
     """
-    digits = (_getrandom if count <= _MOST else os.urandom)(16 * count).hex()
+    digits = (_few_bytes if count <= _MOST else os.urandom)(16 * count).hex()
     return [digits] if count == 1 else [digits[at : at + 32] for at in range(0, 32 * count, 32)]
 
 
