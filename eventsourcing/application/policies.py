@@ -48,7 +48,10 @@ class PersistencePolicy:
             )
         self.name = name
         self.event_store = event_store
-        self.commits = event_store.record_manager.can_repeat
+        # What somebody has written instead is to be asked.
+        asked = (type(self).when_committed, type(event_store).when_committed)
+        own = (PersistencePolicy.when_committed, EventStore.when_committed)
+        self.commits = event_store.record_manager.commits and asked == own
         self.persist_event_type = types
         open_store(self)
 

@@ -38,6 +38,7 @@ class MemoryRecordManager(RecordManager):
 
     def __init__(self, item_class: type[tuple[Any, ...]] = StoredEvent) -> None:
         self.item_class = item_class
+        self.commits = True
         self._sequences: dict[str, dict[int, tuple[Any, ...]]] = {}
         self._all: list[tuple[Any, ...]] = []
         self._snapshots = MemorySnapshotRecords()

@@ -85,6 +85,9 @@ class RecordManager(ABC):
     """Whether a write whose outcome is unknown may be tried again. Not so in a transaction of
     the caller's, which is gone with its connection."""
 
+    commits: bool = False
+    """Whether :meth:`record` itself commits, so that nobody needs to ask :meth:`when_committed`."""
+
     @abstractmethod
     def record(self, items: Sequence[tuple[Any, ...]]) -> None:
         """Stores all items in one transaction, or raises and stores none.

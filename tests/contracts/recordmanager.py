@@ -99,6 +99,7 @@ class RecordManagerContract(StreamContract):
         manager.record([item("s", 0)])
         manager.when_committed(lambda: called.append("now"))
         assert called == ["now"]
+        assert manager.commits
 
     @pytest.mark.parametrize(
         "given",

@@ -252,7 +252,7 @@ def test_control_the_usual_call_gives_it_away() -> None:
 
 
 def test_where_there_is_no_such_call_the_usual_one_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(count: int) -> bytes:
+    def refuse(count: int, flags: int) -> bytes:
         raise OSError(errno.ENOSYS, "as in some sandboxes")
 
     assert context._source() is os.getrandom

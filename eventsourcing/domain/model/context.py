@@ -26,8 +26,8 @@ def _source() -> Callable[[int], bytes]:
     thread, if there is one: that takes much longer than some random bits.
     """
     try:
-        os.getrandom(1)
-    except (AttributeError, OSError):  # another system, an old one, or a sandbox
+        os.getrandom(1, os.GRND_NONBLOCK)
+    except (AttributeError, OSError):  # another system, an old one, a sandbox
         return os.urandom
     return os.getrandom
 

@@ -73,6 +73,7 @@ def publish_pending(entities: Iterable[DomainEntity], store: Store | None) -> Sa
         _check_complete(entity, its_events)
         pending.append((entity, its_events))
         batch += its_events
+    asked = None if store is None or store.commits else store
     if store is not None:
         store.store(batch)
     for entity, its_events in pending:
@@ -80,10 +81,10 @@ def publish_pending(entities: Iterable[DomainEntity], store: Store | None) -> Sa
         entity._es_pending = [e for e in entity._es_pending if id(e) not in saved]
         entity._es_stored = entity._es_version
         entity._es_home = store
-    if store is None or store.commits:
+    if asked is None:
         notify(batch)
     else:
-        store.when_committed(lambda: notify(batch), lambda: _make_pending(pending))
+        asked.when_committed(lambda: notify(batch), lambda: _make_pending(pending))
     return Saved(batch, store)
 
 

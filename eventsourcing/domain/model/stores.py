@@ -39,7 +39,8 @@ class Store(Protocol):
     """What stores events for an application.
 
     Attributes:
-        commits: whether what it has stored is committed, and not part of a caller's transaction.
+        commits: whether :meth:`store` itself commits, so that nobody needs to ask
+            :meth:`when_committed`.
     """
 
     name: str

@@ -110,15 +110,15 @@ class GroupCommit:
                 if last.is_over or not last.leading.locked():
                     free = at
                 else:
-                    busy.append(last)
+                    busy.append(at)
             if not busy:
                 own.began = monotonic()  # at once, as mostly
                 lanes[free] = own
                 return own
             begins_group = False
-            if sum([len(last.saves) for last in busy]) >= len(lanes):
+            if sum([len(lanes[at].saves) for at in busy]) >= len(lanes):
                 own.measure()
-                forming = [last for last in busy if last.began == NEVER]
+                forming = [lanes[at] for at in busy if lanes[at].began == NEVER]
                 for group in forming:
                     if group.take(own):
                         return group
@@ -129,9 +129,9 @@ class GroupCommit:
                 return own
             # Not behind the first to be done: many gain by being in few groups, not many at once.
             # Nor do many that fit in no group, such as savers of one stream: they come last.
-            busy.sort(key=_began)
-            own.before = behind = busy[max(0, len(busy) - 2)]
-            lanes[lanes.index(behind)] = own
+            busy.sort(key=lambda at: lanes[at].began)
+            at = busy[max(0, len(busy) - 2)]
+            own.before, lanes[at] = lanes[at], own
             return own
 
     def _lead(self, group: _Group) -> None:
@@ -266,7 +266,3 @@ class _Group:
         self._streams = _NONE
         while self._waiting:
             self._waiting.pop().release()
-
-
-def _began(group: _Group) -> float:
-    return group.began

@@ -63,7 +63,7 @@ class SQLAlchemyRecordManager(RecordManager):
     ) -> None:
         self.datastore = datastore
         self.item_class = item_class
-        self.can_repeat = datastore.can_repeat
+        self.can_repeat = self.commits = datastore.can_repeat
         self.table = table_of(record_class)
         fields: tuple[str, ...] = item_class._fields  # type: ignore[attr-defined]
         self._statements = Statements(self.table, fields, datastore.dialect, datastore.driver)

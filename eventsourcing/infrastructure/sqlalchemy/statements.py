@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Query", "Statements", "Write", "compiled", "feed_column", "positional"]
 
-MOST_KEPT = 2**16  # characters of states
+MOST_KEPT = 2**16  # characters of a write
+MOST_ROWS_KEPT = 20
 
 Row = tuple[Any, ...]
 Processor = Callable[[Any], Any]
@@ -121,7 +122,7 @@ class Statements:
         Args:
             is_shared: whether they are of several savers.
         """
-        is_small = self._driver.keeps_cursors and sum([len(row[3]) for row in rows]) <= MOST_KEPT
+        is_small = self._driver.keeps_cursors and _is_small(rows)
         if len(rows) == 1:
             return Write(self._one, rows[0], False, is_small)
         sql = self._shared if is_shared else self._many
@@ -192,6 +193,20 @@ class Statements:
 
     def _compiled(self, statement: Insert) -> str:
         return self._driver.quicker(str(statement.compile(dialect=self._dialect)), self._dialect)
+
+
+def _is_small(rows: Sequence[Row]) -> bool:
+    """Tells whether rows take little memory, as far as that is seen at once."""
+    if len(rows) > MOST_ROWS_KEPT:
+        return False
+    size = 0
+    for row in rows:
+        for value in row:
+            if isinstance(value, (str, bytes)):
+                size += len(value)
+            elif value is not None and not isinstance(value, int):
+                return False
+    return size <= MOST_KEPT
 
 
 def _bound(bind: Processor | None, values: Row) -> list[Any]:

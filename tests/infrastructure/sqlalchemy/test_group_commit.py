@@ -527,6 +527,27 @@ def test_a_signal_handler_may_save_while_its_thread_saves(monkeypatch: pytest.Mo
     assert sorted(stream for (stream,) in database.transactions) == ["a", "handler's", "signal's"]
 
 
+def test_a_signal_handler_may_save_while_its_thread_looks_for_a_group(
+    database: Database, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measure = groupcommit._Group.measure
+
+    def with_a_save_of_the_handlers(self: Any) -> None:
+        monkeypatch.setattr(groupcommit._Group, "measure", measure)
+        groups.record(save("handler's"))
+        measure(self)
+
+    groups = GroupCommit(database.record)
+    futures = queue(threads, groups, database, "a")
+    monkeypatch.setattr(groupcommit._Group, "measure", with_a_save_of_the_handlers)
+    futures.append(threads.submit(groups.record, save("b")))
+    eventually(lambda: waiting(groups) == 1)
+    database.open()
+
+    assert errors(futures) == [None, None]
+    assert sorted(stream for (stream,) in database.transactions) == ["a", "b", "handler's"]
+
+
 @pytest.mark.parametrize("is_joining", [False, True], ids=["", "while one joins"])
 def test_a_child_of_a_fork_does_not_wait_for_its_parents_threads(
     database: Database, threads: ThreadPoolExecutor, is_joining: bool
