@@ -107,24 +107,23 @@ class GroupCommit:
         with self._changing:
             lanes, busy, free = self._lanes, [], 0
             for at, last in enumerate(lanes):
-                if last.is_over or not last.leading.locked():
+                if last.is_over or not last.leading.locked():  # its leader is done, or gone
                     free = at
                 else:
                     busy.append(at)
-            if not busy:
-                own.began = monotonic()  # at once, as mostly
-                lanes[free] = own
-                return own
-            begins_group = False
-            if sum([len(lanes[at].saves) for at in busy]) >= len(lanes):
+            is_free = len(busy) < len(lanes)
+            if busy and (not is_free or self._count(busy) >= len(lanes)):
                 own.measure()
-                forming = [lanes[at] for at in busy if lanes[at].began == NEVER]
-                for group in forming:
-                    if group.take(own):
-                        return group
-                begins_group = not forming  # and waits for others, even if a lane is free
-            if len(busy) < len(lanes) and not begins_group:
-                own.began = monotonic()
+                is_first = True
+                for at in busy:
+                    group = lanes[at]
+                    if group.began == NEVER:
+                        if group.take(own):
+                            return group
+                        is_first = False
+                is_free = is_free and not is_first  # who is waits for others to come
+            if is_free:
+                own.began = monotonic()  # at once, as mostly
                 lanes[free] = own
                 return own
             # Not behind the first to be done: many gain by being in few groups, not many at once.
@@ -133,6 +132,10 @@ class GroupCommit:
             at = busy[max(0, len(busy) - 2)]
             own.before, lanes[at] = lanes[at], own
             return own
+
+    def _count(self, busy: Sequence[int]) -> int:
+        """Returns how many savers are there."""
+        return sum(len(self._lanes[at].saves) for at in busy)
 
     def _lead(self, group: _Group) -> None:
         if group.before is not None:
@@ -216,11 +219,6 @@ class _Group:
         self.is_over = is_over
         self._waiting: list[threading.Lock] = []
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether the leader is there, and the group not over."""
-        return not self.is_over and self.leading.locked()
-
     def measure(self) -> None:
         """Looks at the leader's rows, who does it: before, the group takes nobody."""
         (rows,) = self.saves
@@ -228,7 +226,7 @@ class _Group:
             self._streams = {row[0] for row in rows}
         except TypeError:
             return  # an id that cannot be hashed: the database will say what is wrong
-        texts = [value for row in rows for value in row if isinstance(value, str | bytes)]
+        texts = [value for row in rows for value in row if isinstance(value, (str, bytes))]
         self._characters = sum(map(len, texts))
 
     def take(self, other: _Group) -> bool:
@@ -254,10 +252,11 @@ class _Group:
         mine = threading.Lock()
         mine.acquire()
         self._waiting.append(mine)
-        until = monotonic() + seconds
-        while self.is_busy and (left := until - monotonic()) > 0:
-            if mine.acquire(timeout=min(GLANCE, left)):
+        until, left = monotonic() + seconds, seconds
+        while left > 0 and not self.is_over and self.leading.locked():
+            if mine.acquire(timeout=left if left < GLANCE else GLANCE):
                 return
+            left = until - monotonic()
 
     def end(self) -> None:
         """Wakes those who wait, and lets go of what may be large."""
