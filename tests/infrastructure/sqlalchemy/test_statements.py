@@ -32,7 +32,14 @@ from eventsourcing.infrastructure.sqlalchemy.datastore import (
 from eventsourcing.infrastructure.sqlalchemy.driver import Driver
 from eventsourcing.infrastructure.sqlalchemy.manager import SQLAlchemyRecordManager
 from eventsourcing.infrastructure.sqlalchemy.sqlite import SQLiteDriver
-from eventsourcing.infrastructure.sqlalchemy.statements import Statements, Write, positional
+from eventsourcing.infrastructure.sqlalchemy.statements import (
+    MOST_KEPT,
+    MOST_ROWS_KEPT,
+    Statements,
+    Write,
+    _is_small,
+    positional,
+)
 from eventsourcing.infrastructure.sqlalchemy.tables import stored_events_table
 
 PSYCOPG = "postgresql+psycopg"  # which has another statement for the rows of several savers
@@ -104,6 +111,29 @@ def test_a_row_is_inserted_with_a_parameter_for_each_field(
     assert placeholders(datastore, write.sql) == len(item)
 
 
+TEXT = "x" * (MOST_KEPT // 2)
+
+
+@pytest.mark.parametrize(
+    ("rows", "is_small"),
+    [
+        ([("s", 0, None, b"", True)], True),
+        ([("s", 0)] * MOST_ROWS_KEPT, True),
+        ([("s", 0)] * (MOST_ROWS_KEPT + 1), False),
+        ([(TEXT, 0, TEXT)], True),
+        ([(TEXT, 0), (TEXT.encode(), 1)], True),
+        ([(TEXT, 0, TEXT, "x")], False),
+        ([(TEXT, 0), (TEXT.encode(), 1), (b"x", 2)], False),
+        ([("s", 0, 1.5)], False),
+        ([("s", 0, ["x"])], False),
+        ([("s", 0), ("s", 1, {"a": 1}), ("s", 2)], False),
+    ],
+    ids=lambda given: "" if isinstance(given, bool) else repr(given)[:30],
+)
+def test_a_write_is_small_if_that_is_seen_at_once(rows: list[Any], is_small: bool) -> None:
+    assert _is_small(rows) is is_small
+
+
 @pytest.mark.parametrize("is_shared", [True, False])
 def test_the_rows_of_several_are_inserted_by_the_drivers_own_statement(
     datastore: SQLAlchemyDatastore, statements: Statements, is_shared: bool
@@ -119,6 +149,7 @@ def test_the_rows_of_several_are_inserted_by_the_drivers_own_statement(
     dialect = positional(datastore.dialect)
     assert write.sql == driver.quicker(str(wanted.compile(dialect=dialect)), dialect)
     assert write.many is not driver.takes_columns
+    assert write.is_small is driver.keeps_cursors
     assert len(write.parameters) == (7 if driver.takes_columns else 2)
 
 
