@@ -40,7 +40,6 @@ TEXTS = {
 }
 TEXTS |= {"op", "bool_op", "prefix_with", "suffix_with", "with_hint", "with_statement_hint"}
 VALUES = {"parameters", "params", "vars", "execution_options", "bind_arguments", "prepare"}
-VALUES |= {"is_small"}
 # Those that mean nothing else, so that nobody has need to name them but to call them.
 ONLY_SQL = (EXECUTING | TEXTS) - {"Write", "Query", "copy", "scalar", "stream", "text"}
 TYPES = {"Write", "Query"}  # of the library: statements, that are looked at where one is made

@@ -124,11 +124,11 @@ class Statements:
         """
         is_small = self._driver.keeps_cursors and _is_small(rows)
         if len(rows) == 1:
-            return Write(self._one, rows[0], is_small=is_small)
+            return Write(self._one, rows[0], False, is_small)
         sql = self._shared if is_shared else self._many
         if self._driver.takes_columns:
             columns = tuple(map(list, zip(*rows, strict=True)))
-            return Write(sql, columns, is_small=is_small)
+            return Write(sql, columns, False, is_small)
         return Write(sql, rows, many=True)
 
     def read(
