@@ -112,7 +112,7 @@ class GroupCommit:
                 else:
                     busy.append(at)
             is_free = len(busy) < len(lanes)
-            if busy and (not is_free or self._count(busy) >= len(lanes)):
+            if busy and (not is_free or sum(len(lanes[at].saves) for at in busy) >= len(lanes)):
                 own.measure()
                 is_first = True
                 for at in busy:
@@ -132,10 +132,6 @@ class GroupCommit:
             at = busy[max(0, len(busy) - 2)]
             own.before, lanes[at] = lanes[at], own
             return own
-
-    def _count(self, busy: Sequence[int]) -> int:
-        """Returns how many savers are there."""
-        return sum(len(self._lanes[at].saves) for at in busy)
 
     def _lead(self, group: _Group) -> None:
         if group.before is not None:
