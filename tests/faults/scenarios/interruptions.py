@@ -147,9 +147,13 @@ def _interrupted(interrupts: int, logged: Logged, lines: Iterable[Line]) -> Iter
     # whose save was in the hands of a thread that was interrupted is told so
     yield from hindered(logged, UNKNOWN)
     yield from too_few(logged, THREADS + 1)
+    yield from _many_unknown(logged, THREADS * interrupts)
+
+
+def _many_unknown(logged: Logged, most: int) -> Iterator[str]:
     unknown = logged.refusals[UNKNOWN] + logged.repeats[UNKNOWN]
-    if unknown > THREADS * interrupts:
-        yield f"{unknown} saves of unknown outcome by {interrupts} interrupts"
+    if unknown > most:
+        yield f"{unknown} saves of unknown outcome, where {most} could be"
 
 
 def _leave_as_it_is() -> None:
@@ -184,9 +188,10 @@ def leave(case: Case, application: str = "right") -> Outcome:
             wait_until_alone(backend)
             logged = read_logs(Path(orders.log) for orders, _ in batch)
             rows = read_rows(backend, last)
-            # who saves while another thread closes the application is told so
+            # Who saves while another thread closes the application is told so; or, if a position
+            # was taken before, and by whom cannot be looked up any more, that this is unknown.
             each = [
-                (read_logs([Path(orders.log)]), (CLOSED,) if way == "close" else ())
+                (read_logs([Path(orders.log)]), (CLOSED, UNKNOWN) if way == "close" else ())
                 for orders, way in batch
             ]
             errors = [
@@ -198,6 +203,7 @@ def leave(case: Case, application: str = "right") -> Outcome:
             found += audit(logged._replace(errors=errors), rows)
             if not is_control:
                 found += [what for own, forgiven in each for what in hindered(own, *forgiven)]
+                found += [what for own, _ in each for what in _many_unknown(own, THREADS)]
                 found += too_few(logged, CLIENTS * THREADS)
             last = rows.last
             done += len(batch)
