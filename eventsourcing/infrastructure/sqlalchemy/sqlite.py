@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["SQLiteDriver"]
 
 PAUSE = 0.01  # seconds
-PARAMETERS = 700  # of a statement, for 100 rows; each SQLite takes 999
+VALUES = " VALUES "
+PARAMETERS = 700  # of a statement, for 100 rows and more; each SQLite takes 999
 
 # An extended code, such as SQLITE_READONLY_DBMOVED, begins with its primary one.
 _ERRORS: Mapping[str, type[PersistenceError]] = {
@@ -64,6 +65,7 @@ class SQLiteDriver(Driver):
     name = "sqlite+pysqlite"
     extra = ""
     begin = "BEGIN IMMEDIATE"
+    adapts_none = True  # sqlite3 looks for an adapter each time, which takes half a microsecond
     takes_turns = True  # a connection must not be carried through a fork while it is in use
     commits_groups = True
     shares_lock_timeouts = True  # for the lock is one on the file
@@ -184,5 +186,5 @@ class SQLiteDriver(Driver):
 @lru_cache
 def _for_rows(sql: str, count: int) -> str:
     """Returns an INSERT of so many rows, of that of one: "... VALUES (?, ?)"."""
-    row = sql[sql.rindex("(") :]
+    row = sql[sql.rindex(VALUES) + len(VALUES) :]
     return sql + f", {row}" * (count - 1)

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Column, Connection, Dialect, Insert, Integer, Table, bindparam, select
+from sqlalchemy import (
+    Column,
+    Connection,
+    Dialect,
+    Insert,
+    Integer,
+    Table,
+    bindparam,
+    null,
+    select,
+)
 
 from eventsourcing.exceptions import ProgrammingError
 from eventsourcing.infrastructure.recordmanager import Bounds
@@ -102,6 +113,10 @@ class Statements:
         self._one = self._compiled(driver.insert_one(table, self._columns))
         self._many = self._compiled(driver.insert_many(table, self._columns))
         self._shared = self._compiled(driver.insert_shared(table, self._columns))
+        self._nullable: list[int] = []
+        if driver.adapts_none:
+            others = range(4, len(fields))  # than those that are given in each row
+            self._nullable = [at for at in others if _may_be_null(self._columns[at])]
         self._selects = {
             (ascending, is_brief): self._select(ascending, is_brief)
             for ascending in (True, False)
@@ -123,13 +138,23 @@ class Statements:
             is_shared: whether they are of several savers.
         """
         is_small = self._driver.keeps_cursors and _is_small(rows)
+        sql = self._one if len(rows) == 1 else self._shared if is_shared else self._many
+        if self._nullable and self._are_null(rows):
+            sql, rows = self._with_nulls, list(map(self._others, rows))
         if len(rows) == 1:
-            return Write(self._one, rows[0], False, is_small)
-        sql = self._shared if is_shared else self._many
+            return Write(sql, rows[0], False, is_small)
         if self._driver.takes_columns:
             columns = tuple(map(list, zip(*rows, strict=True)))
             return Write(sql, columns, False, is_small)
         return Write(sql, rows, many=True)
+
+    def _are_null(self, rows: Sequence[Row]) -> bool:
+        """Tells whether the columns that may be NULL all are, in each row."""
+        for row in rows:
+            for at in self._nullable:
+                if row[at] is not None:
+                    return False
+        return True
 
     def read(
         self, sequence_id: object, bounds: Bounds, limit: int, item_class: type[Row]
@@ -192,6 +217,20 @@ class Statements:
         )
         return compiled(statement, self._dialect)
 
+    @lazy
+    def _with_nulls(self) -> str:
+        values = {
+            column.name: null() if at in self._nullable else bindparam(None, type_=column.type)
+            for at, column in enumerate(self._columns)
+        }
+        statement = self._driver.insert_one(self._table, self._columns)
+        return self._compiled(statement.values(values))
+
+    @lazy
+    def _others(self) -> Callable[[Row], Row]:
+        """Returns the values of a row but for those of the columns that may be NULL."""
+        return itemgetter(*(at for at in range(len(self._columns)) if at not in self._nullable))
+
     def _compiled(self, statement: Insert) -> str:
         return self._driver.quicker(str(statement.compile(dialect=self._dialect)), self._dialect)
 
@@ -208,6 +247,11 @@ def _is_small(rows: Sequence[Row]) -> bool:
             elif value is not None and not isinstance(value, int):
                 return False
     return size <= MOST_KEPT
+
+
+def _may_be_null(column: Column[Any]) -> bool:
+    """Tells whether a value may be NULL, and nothing is done to it on its way into the column."""
+    return column.nullable and column.type.bind_expression(bindparam(None)) is None
 
 
 def _bound(bind: Processor | None, values: Row) -> list[Any]:

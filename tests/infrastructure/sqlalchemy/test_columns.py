@@ -24,7 +24,10 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    func,
+    text,
 )
+from sqlalchemy.types import UserDefinedType
 
 from eventsourcing.exceptions import ValueTooLarge
 from eventsourcing.infrastructure.sqlalchemy.datastore import (
@@ -126,4 +129,80 @@ def test_a_text_is_never_cut(postgresql: Backend, count: int) -> None:
     with pytest.raises(ValueTooLarge):
         manager.record([Item("s", n, "123456789") for n in range(count)])
     assert list(manager.get_items("s")) == []
+    manager.close()
+
+
+class Wide(NamedTuple):
+    sequence_id: UUID | str | int
+    position: int
+    topic: str
+    state: str
+    shown: str | None
+    filled: str | None
+
+
+class Filled(UserDefinedType[str]):
+    """Has the database store something else for NULL."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **kwargs: Any) -> str:
+        return "VARCHAR(9)"
+
+    def bind_expression(self, bindvalue: Any) -> Any:
+        return func.coalesce(bindvalue, text("'nothing'"))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_value_that_is_none_is_null_and_not_what_the_column_has_by_default(
+    sql_backend: Backend, count: int
+) -> None:
+    table = Table(
+        "wide_items",
+        MetaData(),
+        Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+        Column("sequence_id", OriginatorId, nullable=False),
+        Column("position", BigInteger, nullable=False),
+        Column("topic", String(9)),
+        Column("state", String(9)),
+        Column("shown", String(9), server_default="default"),
+        Column("filled", String(9)),
+        UniqueConstraint("sequence_id", "position"),
+    )
+    manager = SQLAlchemyRecordManager(
+        SQLAlchemyDatastore(SQLAlchemySettings(uri=sql_backend.uri)), table, Wide
+    )
+    manager.setup_table()
+    given = [Wide("s", n, "t", "{}", None, None) for n in range(count)]
+
+    manager.record(given)
+
+    assert list(manager.get_items("s")) == given
+    manager.close()
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_a_type_has_the_database_do_is_done_to_none_too(
+    sqlite_file: Backend, count: int
+) -> None:
+    table = Table(
+        "filled_items",
+        MetaData(),
+        Column("id", Integer, primary_key=True),
+        Column("sequence_id", OriginatorId, nullable=False),
+        Column("position", BigInteger, nullable=False),
+        Column("topic", String(9)),
+        Column("state", String(9)),
+        Column("shown", String(9)),
+        Column("filled", Filled()),
+        UniqueConstraint("sequence_id", "position"),
+    )
+    manager = SQLAlchemyRecordManager(
+        SQLAlchemyDatastore(SQLAlchemySettings(uri=sqlite_file.uri)), table, Wide
+    )
+    manager.setup_table()
+
+    manager.record([Wide("s", n, "t", "{}", None, None) for n in range(count)])
+
+    assert [item[4:] for item in manager.get_items("s")] == [(None, "nothing")] * count
     manager.close()

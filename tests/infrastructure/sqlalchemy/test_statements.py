@@ -141,7 +141,7 @@ def test_the_rows_of_several_are_inserted_by_the_drivers_own_statement(
     driver, table = datastore.driver, stored_events_table()
     columns = [table.c[name] for name in StoredEvent._fields]
     wanted = (driver.insert_shared if is_shared else driver.insert_many)(table, columns)
-    rows = [("s", n, "topic", "state", "id", None, None) for n in range(2)]
+    rows = [("s", n, "topic", "state", "id", "a", None) for n in range(2)]
 
     write = statements.write(rows, is_shared)
 
@@ -151,6 +151,42 @@ def test_the_rows_of_several_are_inserted_by_the_drivers_own_statement(
     assert write.many is not driver.takes_columns
     assert write.is_small is driver.keeps_cursors
     assert len(write.parameters) == (7 if driver.takes_columns else 2)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("is_shared", [True, False])
+def test_null_is_written_into_the_statement_where_the_driver_would_look_for_an_adapter(
+    datastore: SQLAlchemyDatastore, statements: Statements, count: int, is_shared: bool
+) -> None:
+    given = ("s", 0, "topic", "state", "id")
+    adapts = datastore.dialect.name == "sqlite"
+
+    write = statements.write([(*given, None, None)] * count, is_shared)
+
+    assert write.sql.endswith("(?, ?, ?, ?, ?, NULL, NULL)") is adapts
+    if adapts:
+        assert write.parameters == (given if count == 1 else [given] * count)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [("s", 0, "topic", "state", "id", "a", "b")],
+        [("s", 0, "topic", "state", "id", "a", None)],
+        [("s", 0, "topic", "state", "id", None, "b")],
+        [("s", 0, "topic", "state", "id", None, None), ("s", 1, "topic", "state", "id", "a", None)],
+        [("s", 0, "topic", "state", "id", None, None), ("s", 1, "topic", "state", "id", None, "b")],
+    ],
+    ids=lambda rows: repr([row[5:] for row in rows]),
+)
+def test_no_value_is_taken_for_null(
+    datastore: SQLAlchemyDatastore, statements: Statements, rows: list[Any]
+) -> None:
+    write = statements.write(rows)
+
+    assert "NULL" not in write.sql.replace("IS NOT NULL", "")
+    if not datastore.driver.takes_columns:
+        assert write.parameters == (rows if len(rows) > 1 else rows[0])
 
 
 def test_a_manager_writes_the_rows_of_several_only_where_it_is_told_so(
