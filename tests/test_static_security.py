@@ -111,6 +111,7 @@ PIECES: Mapping[str, Mapping[str, str]] = {
         "self._compiled(driver.insert_one(table, self._columns))": _COMPILED,
         "self._compiled(driver.insert_many(table, self._columns))": _COMPILED,
         "self._compiled(driver.insert_shared(table, self._columns))": _COMPILED,
+        "self._with_nulls": _COMPILED,
         "str(made)": _COMPILED,
     },
 }

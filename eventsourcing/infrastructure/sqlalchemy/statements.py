@@ -140,7 +140,8 @@ class Statements:
         is_small = self._driver.keeps_cursors and _is_small(rows)
         sql = self._one if len(rows) == 1 else self._shared if is_shared else self._many
         if self._nullable and self._are_null(rows):
-            sql, rows = self._with_nulls, list(map(self._others, rows))
+            sql = self._with_nulls
+            rows = list(map(self._others, rows))
         if len(rows) == 1:
             return Write(sql, rows[0], False, is_small)
         if self._driver.takes_columns:
@@ -251,7 +252,7 @@ def _is_small(rows: Sequence[Row]) -> bool:
 
 def _may_be_null(column: Column[Any]) -> bool:
     """Tells whether a value may be NULL, and nothing is done to it on its way into the column."""
-    return column.nullable and column.type.bind_expression(bindparam(None)) is None
+    return bool(column.nullable) and column.type.bind_expression(bindparam(None)) is None
 
 
 def _bound(bind: Processor | None, values: Row) -> list[Any]:
