@@ -48,13 +48,13 @@ SAVES = 10  # of a thread that is waited for
 MISHAP = "an error that nobody caught"
 ERRORS = re.compile(r"^[\w.]*(?:Error|Exception)\b", re.MULTILINE)  # the last line of each
 RACE = re.compile(
-    r"^Exception ignored in atexit callback: <bound method finalize\._exitfunc of [^\n]*\n"
+    r"^Exception ignored in atexit callback:? <bound method finalize\._exitfunc of [^\n]*\n"
     r"(?:(?:Traceback| )[^\n]*\n)*"
     r"RuntimeError: dictionary changed size during iteration$",
     re.MULTILINE,
 )
-"""What Python says where a thread that is not waited for takes a connection from a pool while the
-interpreter looks through all that is to be finalized: SQLAlchemy adds to that for each connection.
+"""What Python says, once, where a thread that is not waited for takes a connection from a pool
+while the interpreter looks through all that is to be finalized, to which SQLAlchemy adds then.
 """
 
 
@@ -87,14 +87,16 @@ class Exits:
             said = _errors_of(orders).read_text()
             if status != (1 if way == "raise" else 0):
                 found.append(f"a client ({way}) exited with {status}: {said[-2000:]}")
-            elif errors_in(said) != (way == "raise"):
+            elif errors_in(said, way) != (way == "raise"):
                 found.append(f"a client ({way}) said: {said[-2000:]}")
         return found
 
 
-def errors_in(said: str) -> int:
+def errors_in(said: str, way: Way) -> int:
     """Return how many lines tell of an error that a client has ended with, or ignored."""
-    return len(ERRORS.findall(RACE.sub("", said)))
+    if way != "wait":
+        said = RACE.sub("", said, count=1)
+    return len(ERRORS.findall(said))
 
 
 # -- the program -------------------------------------------------------------------------

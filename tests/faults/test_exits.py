@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.faults.exits import errors_in
+from tests.faults.exits import Way, errors_in
 
 MISHAP = """Traceback (most recent call last):
   File "exits.py", line 133, in _live
@@ -26,7 +26,8 @@ RuntimeError: dictionary changed size during iteration
         (RACE, 0),
         (MISHAP + RACE, 1),
         (RACE + MISHAP, 1),
-        (RACE + RACE, 0),
+        (RACE + RACE, 2),
+        (RACE.replace("callback: ", "callback ").replace("'f'>>", "'f'>>:"), 0),  # Python 3.13
         (RACE.replace("finalize._exitfunc", "close"), 2),
         (RACE.replace("dictionary changed size during iteration", "closed"), 2),
         (RACE.replace("RuntimeError: dictionary", "KeyError: dictionary"), 2),
@@ -34,4 +35,11 @@ RuntimeError: dictionary changed size during iteration
     ],
 )
 def test_all_errors_count_but_a_race_of_pythons_own(said: str, count: int) -> None:
-    assert errors_in(said) == count
+    assert errors_in(said, "daemons") == count
+
+
+@pytest.mark.parametrize(
+    ("way", "count"), [("daemons", 0), ("raise", 0), ("close", 0), ("wait", 2)]
+)
+def test_there_is_no_race_where_all_threads_were_waited_for(way: Way, count: int) -> None:
+    assert errors_in(RACE, way) == count

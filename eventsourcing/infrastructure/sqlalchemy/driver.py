@@ -38,7 +38,8 @@ class Driver:
         batches: whether a write of many rows may be given to the driver's ``executemany``.
         takes_columns: whether :meth:`insert_many` takes an array for each column, and so is one
             statement, rather than a row for each execution.
-        adapts_none: whether None takes the driver long, so that statements are to say NULL instead.
+        adapts_none: whether None takes the driver long, so that statements are to say NULL instead;
+            only for a driver that inserts with :meth:`insert_one` alone.
         keeps_cursors: whether it is worth while to insert with the cursor that has inserted before.
         takes_turns: whether a fork has to wait until no thread is in the driver.
         commits_groups: whether group commit is on by default.

@@ -65,7 +65,7 @@ class SQLiteDriver(Driver):
     name = "sqlite+pysqlite"
     extra = ""
     begin = "BEGIN IMMEDIATE"
-    adapts_none = True  # sqlite3 looks for an adapter each time, which takes half a microsecond
+    adapts_none = True  # sqlite3 looks for an adapter each time: half a microsecond (3.11)
     takes_turns = True  # a connection must not be carried through a fork while it is in use
     commits_groups = True
     shares_lock_timeouts = True  # for the lock is one on the file
@@ -160,7 +160,7 @@ class SQLiteDriver(Driver):
         return write
 
     def insert_rows(self, cursor: Any, write: Write) -> None:
-        """See :class:`Driver`. 100 rows at once take three quarters of the time of 100."""
+        """See :class:`Driver`. 100 rows at once take three quarters of the time of 100 alone."""
         rows = write.parameters
         size = max(1, PARAMETERS // len(rows[0]))
         whole = len(rows) - len(rows) % size

@@ -114,9 +114,11 @@ class Statements:
         self._many = self._compiled(driver.insert_many(table, self._columns))
         self._shared = self._compiled(driver.insert_shared(table, self._columns))
         self._nullable: list[int] = []
-        if driver.adapts_none:
+        # What a type has the database do to its values, it does to None too.
+        are_plain = self._one.endswith(f"({', '.join('?' * len(fields))})")
+        if driver.adapts_none and are_plain:
             others = range(4, len(fields))  # than those that are given in each row
-            self._nullable = [at for at in others if _may_be_null(self._columns[at])]
+            self._nullable = [at for at in others if self._columns[at].nullable]
         self._selects = {
             (ascending, is_brief): self._select(ascending, is_brief)
             for ascending in (True, False)
@@ -248,11 +250,6 @@ def _is_small(rows: Sequence[Row]) -> bool:
             elif value is not None and not isinstance(value, int):
                 return False
     return size <= MOST_KEPT
-
-
-def _may_be_null(column: Column[Any]) -> bool:
-    """Tells whether a value may be NULL, and nothing is done to it on its way into the column."""
-    return bool(column.nullable) and column.type.bind_expression(bindparam(None)) is None
 
 
 def _bound(bind: Processor | None, values: Row) -> list[Any]:

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Date,
+    Dialect,
     Float,
     Integer,
     LargeBinary,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
     Uuid,
     func,
@@ -181,9 +183,24 @@ def test_a_value_that_is_none_is_null_and_not_what_the_column_has_by_default(
     manager.close()
 
 
+class Decorated(TypeDecorator[str]):
+    """Is filled on SQLite."""
+
+    impl = String
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        return Filled()
+
+
 @pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize(
+    "filled",
+    [Filled(), String(9).with_variant(Filled(), "sqlite"), Decorated(9)],
+    ids=["itself", "variant", "decorated"],
+)
 def test_what_a_type_has_the_database_do_is_done_to_none_too(
-    sqlite_file: Backend, count: int
+    sqlite_file: Backend, count: int, filled: Any
 ) -> None:
     table = Table(
         "filled_items",
@@ -194,7 +211,7 @@ def test_what_a_type_has_the_database_do_is_done_to_none_too(
         Column("topic", String(9)),
         Column("state", String(9)),
         Column("shown", String(9)),
-        Column("filled", Filled()),
+        Column("filled", filled),
         UniqueConstraint("sequence_id", "position"),
     )
     manager = SQLAlchemyRecordManager(

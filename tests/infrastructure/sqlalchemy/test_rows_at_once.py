@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from eventsourcing.domain.model.context import unit_of_work
 from eventsourcing.exceptions import ConcurrencyError
 from eventsourcing.infrastructure.eventstore import EventStore
 from eventsourcing.infrastructure.sqlalchemy import sqlite
@@ -18,6 +19,7 @@ from tests.contracts.eventstore import contents, event_store, happened
 from tests.contracts.places import SQLAlchemyPlace
 
 ROWS = sqlite.PARAMETERS // 5  # two of seven are NULL, which is no parameter
+FULL_ROWS = sqlite.PARAMETERS // 7
 
 
 @pytest.fixture
@@ -66,6 +68,25 @@ def test_a_few_rows_are_one_statement(
     sent.clear()
     store.store([happened("s", n) for n in range(count)])
     assert sent == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "expected"),
+    [
+        (FULL_ROWS, ["INSERT"]),
+        (FULL_ROWS + 1, ["BEGIN", "INSERT", "INSERT", "COMMIT"]),
+    ],
+)
+def test_rows_with_all_values_are_fewer_at_once(
+    sent: list[str], store: EventStore, count: int, expected: list[str]
+) -> None:
+    events = [happened("s", n) for n in range(count - 1)]
+    with unit_of_work("a"):
+        events.append(happened("s", count - 1))  # one of them is enough
+    sent.clear()
+    store.store(events)
+    assert sent == expected
+    assert [event.context.correlation_id for event in contents(store, "s")[-2:]] == [None, "a"]
 
 
 @pytest.mark.parametrize("taken", [0, ROWS - 1, ROWS, 2 * ROWS])
