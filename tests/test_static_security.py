@@ -103,7 +103,7 @@ PIECES: Mapping[str, Mapping[str, str]] = {
         "settings.sqlite_synchronous": "one of four words, which the settings check",
         "wanted of _has_mode": "one of the journal modes, which the settings check",
         "sql of _for_rows": "of a Write",
-        "sql[sql.rindex(VALUES) + len(VALUES):]": "of a Write",
+        "sql.rpartition(' VALUES ')[2]": "of a Write",
         "count of _for_rows": _NUMBER,
     },
     "infrastructure/sqlalchemy/statements.py": {

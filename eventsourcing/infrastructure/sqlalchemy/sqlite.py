@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["SQLiteDriver"]
 
 PAUSE = 0.01  # seconds
-VALUES = " VALUES "
 PARAMETERS = 700  # of a statement, for 100 rows and more; each SQLite takes 999
 
 # An extended code, such as SQLITE_READONLY_DBMOVED, begins with its primary one.
@@ -186,5 +185,5 @@ class SQLiteDriver(Driver):
 @lru_cache
 def _for_rows(sql: str, count: int) -> str:
     """Returns an INSERT of so many rows, of that of one: "... VALUES (?, ?)"."""
-    row = sql[sql.rindex(VALUES) + len(VALUES) :]
+    row = sql.rpartition(" VALUES ")[2]
     return sql + f", {row}" * (count - 1)
