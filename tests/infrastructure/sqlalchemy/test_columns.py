@@ -62,18 +62,21 @@ class Item(NamedTuple):
     value: Any
 
 
-def record_manager(backend: Backend, column_type: Any) -> SQLAlchemyRecordManager:
+def record_manager(
+    backend: Backend, *columns: Column[Any], item_class: type[tuple[Any, ...]] = Item
+) -> SQLAlchemyRecordManager:
+    """Return one of a new table with these columns after those of the position."""
     table = Table(
         "typed_items",
         MetaData(),
         Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
         Column("sequence_id", OriginatorId, nullable=False),
         Column("position", BigInteger, nullable=False),
-        Column("value", column_type),
+        *columns,
         UniqueConstraint("sequence_id", "position"),
     )
     datastore = SQLAlchemyDatastore(SQLAlchemySettings(uri=backend.uri))
-    manager = SQLAlchemyRecordManager(datastore, table, Item)
+    manager = SQLAlchemyRecordManager(datastore, table, item_class)
     manager.setup_table()
     return manager
 
@@ -88,7 +91,7 @@ def column(request: pytest.FixtureRequest) -> tuple[Any, list[Any]]:
 def manager(
     sql_backend: Backend, column: tuple[Any, list[Any]]
 ) -> Iterator[SQLAlchemyRecordManager]:
-    manager = record_manager(sql_backend, column[0])
+    manager = record_manager(sql_backend, Column("value", column[0]))
     yield manager
     manager.close()
 
@@ -117,7 +120,7 @@ def test_a_batch_without_any_value_comes_back(manager: SQLAlchemyRecordManager) 
 
 
 def test_each_item_of_a_batch_has_the_id_of_its_own_sequence(sql_backend: Backend) -> None:
-    manager = record_manager(sql_backend, Text())
+    manager = record_manager(sql_backend, Column("value", Text()))
     ids: list[UUID | str | int] = [5, 5, "5", uuid4(), 5]
     manager.record([Item(sequence_id, n, "x") for n, sequence_id in enumerate(ids)])
     found = [[item[1] for item in manager.get_items(i)] for i in (5, "5", ids[3])]
@@ -127,7 +130,7 @@ def test_each_item_of_a_batch_has_the_id_of_its_own_sequence(sql_backend: Backen
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_text_is_never_cut(postgresql: Backend, count: int) -> None:
-    manager = record_manager(postgresql, String(8))
+    manager = record_manager(postgresql, Column("value", String(8)))
     with pytest.raises(ValueTooLarge):
         manager.record([Item("s", n, "123456789") for n in range(count)])
     assert list(manager.get_items("s")) == []
@@ -159,22 +162,10 @@ class Filled(UserDefinedType[str]):
 def test_a_value_that_is_none_is_null_and_not_what_the_column_has_by_default(
     sql_backend: Backend, count: int
 ) -> None:
-    table = Table(
-        "wide_items",
-        MetaData(),
-        Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
-        Column("sequence_id", OriginatorId, nullable=False),
-        Column("position", BigInteger, nullable=False),
-        Column("topic", String(9)),
-        Column("state", String(9)),
-        Column("shown", String(9), server_default="default"),
-        Column("filled", String(9)),
-        UniqueConstraint("sequence_id", "position"),
+    texts = [Column(name, String(9)) for name in ("topic", "state", "filled")]
+    manager = record_manager(
+        sql_backend, *texts, Column("shown", String(9), server_default="default"), item_class=Wide
     )
-    manager = SQLAlchemyRecordManager(
-        SQLAlchemyDatastore(SQLAlchemySettings(uri=sql_backend.uri)), table, Wide
-    )
-    manager.setup_table()
     given = [Wide("s", n, "t", "{}", None, None) for n in range(count)]
 
     manager.record(given)
@@ -202,22 +193,8 @@ class Decorated(TypeDecorator[str]):
 def test_what_a_type_has_the_database_do_is_done_to_none_too(
     sqlite_file: Backend, count: int, filled: Any
 ) -> None:
-    table = Table(
-        "filled_items",
-        MetaData(),
-        Column("id", Integer, primary_key=True),
-        Column("sequence_id", OriginatorId, nullable=False),
-        Column("position", BigInteger, nullable=False),
-        Column("topic", String(9)),
-        Column("state", String(9)),
-        Column("shown", String(9)),
-        Column("filled", filled),
-        UniqueConstraint("sequence_id", "position"),
-    )
-    manager = SQLAlchemyRecordManager(
-        SQLAlchemyDatastore(SQLAlchemySettings(uri=sqlite_file.uri)), table, Wide
-    )
-    manager.setup_table()
+    texts = [Column(name, String(9)) for name in ("topic", "state", "shown")]
+    manager = record_manager(sqlite_file, *texts, Column("filled", filled), item_class=Wide)
 
     manager.record([Wide("s", n, "t", "{}", None, None) for n in range(count)])
 
